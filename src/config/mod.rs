@@ -1,0 +1,1 @@
+//! What the user configured, validated and complete.
