@@ -22,7 +22,11 @@ pub trait Storage: Send + Sync + Debug {
     ///
     /// The answer's [`Object::range`] starts where `read.range` starts and ends no later; it is shorter only
     /// where the object ends first. A start at or past the end is [`Error::RangeNotSatisfiable`].
-    fn get<'a>(&'a self, asset: &'a AssetPath, read: Read<'a>) -> BoxFuture<'a, Result<Object, Error>>;
+    fn get<'a>(
+        &'a self,
+        asset: &'a AssetPath,
+        read: Read<'a>,
+    ) -> BoxFuture<'a, Result<Object, Error>>;
 
     /// What [`Storage::get`] would say of the object, without a body. For empty objects, which no range satisfies.
     fn head<'a>(&'a self, asset: &'a AssetPath) -> BoxFuture<'a, Result<ObjectMeta, Error>>;
