@@ -1,0 +1,211 @@
+//! A block: a fixed part of one version, being filled or full.
+//!
+//! The fill pushes what arrives; readers take what is there and wait for more. So a follower's first byte
+//! costs the storage's first byte, not the whole block.
+
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+use tokio::sync::Notify;
+
+use super::Error;
+use super::memory::Reservation;
+
+/// See the module. Readers and the fill share it by `Arc`.
+#[derive(Debug)]
+pub struct Block {
+    len: usize,
+    /// Set once every byte is there, in one piece: a hit takes no lock.
+    whole: OnceLock<Bytes>,
+    filling: Mutex<Filling>,
+    grown: Notify,
+    /// Memory this block is charged for. Given back when the last reader lets go, not when it is evicted.
+    reservation: OnceLock<Reservation>,
+}
+
+#[derive(Debug, Default)]
+struct Filling {
+    /// As received, not copied: readers share them while the fill runs.
+    pieces: Vec<Bytes>,
+    filled: usize,
+    failure: Option<Error>,
+}
+
+impl Block {
+    /// A block of `len` bytes of which none is there yet.
+    pub(super) fn new(len: usize) -> Self {
+        Self {
+            len,
+            whole: OnceLock::new(),
+            filling: Mutex::default(),
+            grown: Notify::new(),
+            reservation: OnceLock::new(),
+        }
+    }
+
+    /// Bytes in the block when it is full.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether the block holds nothing even when full. It never does: empty assets have no blocks.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The whole block, once it is full. Never waits.
+    pub fn whole(&self) -> Option<&Bytes> {
+        self.whole.get()
+    }
+
+    /// Some bytes from `offset` on, at least one, none at or past `end`. Waits for the fill to get there.
+    ///
+    /// # Errors
+    /// Why the fill ended before `offset`. Bytes below its last watermark stay readable.
+    pub async fn read(&self, offset: usize, end: usize) -> Result<Bytes, Error> {
+        debug_assert!(offset < end && end <= self.len, "a read stays inside its block");
+        loop {
+            if let Some(whole) = self.whole.get() {
+                return Ok(whole.slice(offset..end));
+            }
+            let grown = self.grown.notified();
+            tokio::pin!(grown);
+            // Registered before the look, so that a push between the look and the wait is not missed.
+            grown.as_mut().enable();
+            if let Some(answer) = self.filling().piece(offset, end) {
+                return answer;
+            }
+            // The seal empties `filling` after it sets `whole`: look again before sleeping.
+            if self.whole.get().is_none() {
+                grown.await;
+            }
+        }
+    }
+
+    /// Charges the block for its memory.
+    pub(super) fn charge(&self, reservation: Reservation) {
+        // A second charge would be a fill that ran twice; the first one stands and this one is given back.
+        let _ = self.reservation.set(reservation);
+    }
+
+    /// Adds what arrived. The caller keeps within the block's length.
+    ///
+    /// Returns whether the block is now full and sealed.
+    pub(super) fn push(&self, piece: Bytes) -> bool {
+        let full = {
+            let mut filling = self.filling();
+            filling.filled += piece.len();
+            filling.pieces.push(piece);
+            debug_assert!(filling.filled <= self.len, "a fill stays inside its block");
+            filling.filled == self.len
+        };
+        if full {
+            self.seal();
+        }
+        self.grown.notify_waiters();
+        full
+    }
+
+    /// Ends the fill without the rest of the bytes. Readers past the watermark receive `error`.
+    pub(super) fn fail(&self, error: Error) {
+        if self.whole.get().is_none() {
+            self.filling().failure.get_or_insert(error);
+            self.grown.notify_waiters();
+        }
+    }
+
+    /// Bytes that have arrived.
+    pub(super) fn filled(&self) -> usize {
+        if self.whole.get().is_some() { self.len } else { self.filling().filled }
+    }
+
+    /// Copies the pieces into one exact allocation. The pieces are slices of the storage client's read
+    /// buffers: to keep them would pin more memory than the block is charged for.
+    fn seal(&self) {
+        let pieces = std::mem::take(&mut self.filling().pieces);
+        let mut whole = BytesMut::with_capacity(self.len);
+        for piece in &pieces {
+            whole.extend_from_slice(piece);
+        }
+        let _ = self.whole.set(whole.freeze());
+    }
+
+    fn filling(&self) -> MutexGuard<'_, Filling> {
+        // Every update is complete before anything that could panic, so a poisoned lock holds sound data.
+        self.filling.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Filling {
+    fn piece(&self, offset: usize, end: usize) -> Option<Result<Bytes, Error>> {
+        let mut start = 0;
+        for piece in &self.pieces {
+            if offset < start + piece.len() {
+                let from = offset - start;
+                let to = piece.len().min(end - start);
+                return Some(Ok(piece.slice(from..to)));
+            }
+            start += piece.len();
+        }
+        self.failure.clone().map(Err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    #[tokio::test]
+    async fn a_follower_reads_what_is_there_before_the_block_is_full() {
+        let block = Block::new(6);
+        assert!(!block.push(Bytes::from_static(b"abc")));
+        assert_eq!(block.read(1, 6).await.unwrap(), "bc");
+        assert!(block.push(Bytes::from_static(b"def")));
+        assert_eq!(block.read(1, 6).await.unwrap(), "bcdef");
+        assert_eq!(block.whole().unwrap(), "abcdef");
+    }
+
+    #[tokio::test]
+    async fn a_waiting_follower_is_woken_by_the_next_piece() {
+        let block = Arc::new(Block::new(4));
+        let follower = tokio::spawn({
+            let block = block.clone();
+            async move { block.read(0, 4).await }
+        });
+        tokio::task::yield_now().await;
+        block.push(Bytes::from_static(b"ab"));
+        assert_eq!(follower.await.unwrap().unwrap(), "ab");
+    }
+
+    #[tokio::test]
+    async fn a_failed_fill_tells_readers_past_the_watermark_only() {
+        let block = Block::new(4);
+        block.push(Bytes::from_static(b"ab"));
+        block.fail(Error::FillEnded);
+        assert_eq!(block.read(0, 4).await.unwrap(), "ab");
+        assert_eq!(block.read(2, 4).await.unwrap_err(), Error::FillEnded);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_pieces_read_at_any_offset_are_the_bytes(
+            sizes in proptest::collection::vec(1usize..9, 1..9), cut in 0usize..1000, seal: bool,
+        ) {
+            let total: usize = sizes.iter().sum();
+            let bytes: Vec<u8> = (0..total).map(|i| i as u8).collect();
+            let block = Block::new(total + usize::from(!seal));
+            let mut at = 0;
+            for size in sizes {
+                block.push(Bytes::copy_from_slice(&bytes[at..at + size]));
+                at += size;
+            }
+            let (from, runtime) = (cut % total, tokio::runtime::Builder::new_current_thread().build().unwrap());
+            let mut read = Vec::new();
+            while from + read.len() < total {
+                read.extend(runtime.block_on(block.read(from + read.len(), total)).unwrap());
+            }
+            proptest::prop_assert_eq!(&read[..], &bytes[from..]);
+        }
+    }
+}

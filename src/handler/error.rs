@@ -1,0 +1,153 @@
+//! Every "no", and the only map from causes to status codes.
+
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use super::record::Record;
+use super::reply::CACHE_STATUS;
+use crate::cache::{self, Failure, Status};
+use crate::exchange::{Body, Response};
+use crate::media::{PathError, range};
+use crate::storage;
+
+/// The methods we answer, for `Allow`.
+pub(super) const ALLOWED_METHODS: &str = "GET, HEAD, OPTIONS";
+
+/// Why a request is not answered with what it asked for.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(super) enum Error {
+    #[error("bad request: {0}")]
+    BadRequest(&'static str),
+    #[error("bad path: {0}")]
+    Path(PathError),
+    #[error("the request target is longer than 8192 bytes")]
+    TargetTooLong,
+    #[error("method not allowed: use GET, HEAD or OPTIONS")]
+    MethodNotAllowed,
+    #[error("no route serves this path")]
+    NoRoute,
+    #[error("precondition failed")]
+    PreconditionFailed,
+    #[error("no range lies within the {len} bytes")]
+    RangeNotSatisfiable { len: u64 },
+    #[error(transparent)]
+    Cache(#[from] cache::Error),
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        Self::Cache(failure.error)
+    }
+}
+
+/// What a cause means to the client.
+struct Meaning {
+    status: StatusCode,
+    /// How long caches on the way may keep it. CloudFront keeps a 404 or a 5xx for ten seconds unless told.
+    cache_control: &'static str,
+    retry_after: Option<&'static str>,
+}
+
+impl Error {
+    fn meaning(&self) -> Meaning {
+        use storage::Error as S;
+        let status = match self {
+            Self::BadRequest(_) | Self::Path(_) => StatusCode::BAD_REQUEST,
+            Self::TargetTooLong => StatusCode::URI_TOO_LONG,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NoRoute | Self::Cache(cache::Error::Storage(S::NotFound)) => StatusCode::NOT_FOUND,
+            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+            Self::RangeNotSatisfiable { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
+            Self::Cache(cache::Error::Storage(error)) => match error {
+                S::NotFound => StatusCode::NOT_FOUND,
+                S::Denied(_) | S::Archived(_) => StatusCode::FORBIDDEN,
+                S::Throttled | S::Unavailable(_) | S::Changed => StatusCode::SERVICE_UNAVAILABLE,
+                S::Timeout { .. } => StatusCode::GATEWAY_TIMEOUT,
+                S::Interrupted(_) | S::Invalid(_) | S::Misconfigured(_) => StatusCode::BAD_GATEWAY,
+                // Answers to conditions and ranges of our own: they never get this far.
+                S::NotModified | S::RangeNotSatisfiable { .. } => StatusCode::BAD_GATEWAY,
+            },
+            Self::Cache(cache::Error::NoMemory { .. }) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Cache(cache::Error::FillTimeout { .. }) => StatusCode::GATEWAY_TIMEOUT,
+            Self::Cache(cache::Error::FillEnded) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let cache_control = match status {
+            StatusCode::NOT_FOUND => "public, max-age=5",
+            _ => "no-store",
+        };
+        let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then_some("1");
+        Meaning { status, cache_control, retry_after }
+    }
+
+    /// A stable word for metrics, logs and Cache-Status.
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::BadRequest(_) => "bad_request",
+            Self::Path(_) => "bad_path",
+            Self::TargetTooLong => "target_too_long",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::NoRoute => "no_route",
+            Self::PreconditionFailed => "precondition_failed",
+            Self::RangeNotSatisfiable { .. } => "range_not_satisfiable",
+            Self::Cache(error) => error.reason(),
+        }
+    }
+
+    /// What the client reads. Nothing of the inside: no bucket, no folder, no upstream's words.
+    fn text(&self, status: StatusCode) -> String {
+        match self {
+            Self::Cache(error) => {
+                let phrase = status.canonical_reason().unwrap_or_default().to_ascii_lowercase();
+                format!("{} {phrase}: {}\n", status.as_u16(), error.reason())
+            }
+            own => format!("{} {own}\n", status.as_u16()),
+        }
+    }
+}
+
+/// The answer that says no.
+pub(super) fn reply(error: &Error, record: &mut Record) -> Response {
+    let Meaning { status, cache_control, retry_after } = error.meaning();
+    record.refused(error.reason());
+    if status.is_server_error() {
+        // The log has the storage's own words, for whoever runs this.
+        tracing::warn!(path = record.path(), status = status.as_u16(), %error, "request failed");
+    }
+    let text = error.text(status);
+    let mut headers = HeaderMap::with_capacity(16);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(CONTENT_LENGTH, text.len().into());
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache_control));
+    if let Some(seconds) = retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static(seconds));
+    }
+    if let Ok(value) = HeaderValue::from_str(&cache_status(error, record)) {
+        headers.insert(CACHE_STATUS, value);
+    }
+    match error {
+        Error::MethodNotAllowed => {
+            headers.insert(ALLOW, HeaderValue::from_static(ALLOWED_METHODS));
+        }
+        Error::RangeNotSatisfiable { len } => {
+            if let Ok(value) = HeaderValue::from_str(&range::unsatisfied(*len)) {
+                headers.insert(CONTENT_RANGE, value);
+            }
+        }
+        // What follows on this connection may not be what it seems.
+        Error::BadRequest(_) => {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        _ => {}
+    }
+    let body = if record.is_head() { Body::empty() } else { Body::whole(text.into()) };
+    Response { status, headers, body }
+}
+
+fn cache_status(error: &Error, record: &Record) -> String {
+    let reason = error.reason();
+    match record.lookup().status {
+        Status::Hit => format!("caudal; hit; detail={reason}"),
+        Status::Bypass => format!("caudal; fwd=bypass; detail={reason}"),
+        _ => format!("caudal; fwd=uri-miss; detail={reason}"),
+    }
+}

@@ -1,0 +1,79 @@
+//! Which bytes of the entity are sent (RFC 9110 §14).
+
+use std::ops::Range;
+
+use http::HeaderMap;
+use http::header::RANGE;
+
+use super::admit::Method;
+use super::conditional;
+use super::error::Error;
+use super::multipart::Multipart;
+use crate::cache::First;
+use crate::delivery::{Content, Encoding};
+use crate::exchange::Request;
+use crate::media::range::{Hint, RangeSet, Resolution};
+
+/// What a request asks for, before the length of the entity is known.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// `None` where there is no Range header, or one to ignore: malformed, another unit, not on a GET.
+    ranges: Option<RangeSet>,
+    method: Method,
+}
+
+/// What is sent.
+#[derive(Debug)]
+pub(super) enum Selection {
+    Whole,
+    Single(Range<u64>),
+    Multi(Multipart),
+}
+
+impl Asked {
+    pub(super) fn of(request: &Request, method: Method) -> Self {
+        let mut lines = request.headers.get_all(RANGE).iter();
+        let ranges = match (method, lines.next(), lines.next()) {
+            (Method::Get, Some(line), None) => line.to_str().ok().and_then(RangeSet::parse),
+            _ => None,
+        };
+        Self { ranges, method }
+    }
+
+    pub(super) fn is_range(&self) -> bool {
+        self.ranges.is_some()
+    }
+
+    /// The bytes needed first: what the one storage read on an unknown asset asks for.
+    pub(super) fn first(&self) -> First {
+        match (&self.ranges, self.method) {
+            (None, Method::Get) => First::From(0),
+            (None, _) => First::Least,
+            (Some(ranges), _) => match ranges.hint() {
+                Hint::From(start, None) => First::From(start),
+                Hint::From(start, Some(end)) => First::Bytes(start..end),
+                Hint::Suffix(_) => First::Least,
+            },
+        }
+    }
+
+    /// The bytes to send of this entity.
+    ///
+    /// # Errors
+    /// [`Error::RangeNotSatisfiable`] where no range lies within it.
+    pub(super) fn select(&self, headers: &HeaderMap, content: &Content) -> Result<Selection, Error> {
+        let Some(ranges) = &self.ranges else { return Ok(Selection::Whole) };
+        if content.encoding != Encoding::Identity || !conditional::if_range(headers, content) {
+            return Ok(Selection::Whole);
+        }
+        match ranges.resolve(content.len) {
+            Resolution::Whole => Ok(Selection::Whole),
+            Resolution::Single(range) => Ok(Selection::Single(range)),
+            Resolution::Multi(ranges) => {
+                let media_type = super::reply::media_type(&content.version);
+                Ok(Selection::Multi(Multipart::new(&ranges, content.len, media_type)))
+            }
+            Resolution::Unsatisfiable => Err(Error::RangeNotSatisfiable { len: content.len }),
+        }
+    }
+}

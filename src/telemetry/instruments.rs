@@ -1,0 +1,278 @@
+//! Every metric: its name, its labels, its description. Nothing else in the crate names a metric.
+//!
+//! Labels are bounded: a route, a kind, a status class, a reason; never a path or a viewer. Handles are
+//! made once and kept, so that a request costs a few atomic additions and no look-up.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Metadata, Recorder, Unit};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+
+use super::{Level, RequestInstruments, Tally, Totals};
+
+/// Upper bounds of the duration histograms, in seconds: from a memory hit to CloudFront's patience of 30 s.
+const SECONDS: [f64; 14] = [
+    0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0,
+];
+
+/// Where the handles come from. One per process in production, one per server in tests.
+pub struct Instruments {
+    recorder: Arc<PrometheusRecorder>,
+    exporter: PrometheusHandle,
+    /// All requests together.
+    pub requests: Totals,
+    /// Cache and fills.
+    pub cache: CacheInstruments,
+    /// Connections.
+    pub transport: TransportInstruments,
+    /// Access-log lines dropped as the writer could not keep up.
+    pub log_dropped: Counter,
+}
+
+/// `caudal_cache_*` and `caudal_fill*`.
+pub struct CacheInstruments {
+    /// Blocks evicted for room.
+    pub evictions: Tally,
+    /// Fills that have ended, however they did.
+    pub fills: AtomicU64,
+    /// Broken bodies read on from the watermark.
+    pub fill_resumes: Counter,
+    /// Fills running now.
+    pub fills_in_flight: Level,
+    /// Bytes charged to blocks.
+    pub bytes: Gauge,
+    /// The budget for them.
+    pub budget: Gauge,
+    /// Full blocks held.
+    pub blocks: Gauge,
+    /// Versions known.
+    pub versions: Gauge,
+    recorder: Arc<PrometheusRecorder>,
+}
+
+/// `caudal_connections_*`.
+pub struct TransportInstruments {
+    /// Connections accepted.
+    pub accepted: Counter,
+    /// Connections open now.
+    pub open: Level,
+    recorder: Arc<PrometheusRecorder>,
+}
+
+/// `caudal_storage_*` of one storage.
+pub struct StorageInstruments {
+    /// Retries of failed requests.
+    pub retries: Counter,
+    /// Bytes received.
+    pub bytes: Counter,
+    /// From the request to the head of its answer.
+    pub first_byte: Histogram,
+    storage: Arc<str>,
+    recorder: Arc<PrometheusRecorder>,
+}
+
+impl Default for Instruments {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Debug for Instruments {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Instruments")
+    }
+}
+
+impl Instruments {
+    /// A registry of its own.
+    pub fn new() -> Self {
+        let mut builder = PrometheusBuilder::new();
+        // The only way this fails is an empty list of bounds.
+        builder = builder
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)
+            .expect("SECONDS is not empty");
+        let recorder = Arc::new(builder.build_recorder());
+        describe(&*recorder);
+        let build = [("version", env!("CARGO_PKG_VERSION").to_owned())];
+        gauge(&recorder, "caudal_build_info", &build).set(1.0);
+        Self {
+            exporter: recorder.handle(),
+            requests: Totals::new(&recorder),
+            cache: CacheInstruments::new(&recorder),
+            transport: TransportInstruments {
+                accepted: counter(&recorder, "caudal_connections_total", &[]),
+                open: Level::new(gauge(&recorder, "caudal_connections_open", &[])),
+                recorder: recorder.clone(),
+            },
+            log_dropped: counter(&recorder, "caudal_access_log_dropped_total", &[]),
+            recorder,
+        }
+    }
+
+    /// Everything, in the Prometheus text format.
+    pub fn render(&self) -> String {
+        metrics::with_local_recorder(&*self.recorder, || {
+            metrics_process::Collector::default().collect();
+        });
+        self.exporter.render()
+    }
+
+    /// Folds recorded samples into the histograms. Without it they pile up until the next scrape.
+    pub fn upkeep(&self) {
+        self.exporter.run_upkeep();
+    }
+
+    /// The handles of one route.
+    pub fn route(&self, route: &str) -> RequestInstruments {
+        RequestInstruments::new(self.recorder.clone(), route)
+    }
+
+    /// The handles of one storage.
+    pub fn storage(&self, storage: &str) -> StorageInstruments {
+        let labels = [("storage", storage.to_owned())];
+        StorageInstruments {
+            retries: counter(&self.recorder, "caudal_storage_retries_total", &labels),
+            bytes: counter(&self.recorder, "caudal_storage_received_bytes_total", &labels),
+            first_byte: histogram(&self.recorder, "caudal_storage_first_byte_seconds", &labels),
+            storage: storage.into(),
+            recorder: self.recorder.clone(),
+        }
+    }
+
+    /// Whether a storage is ready (1) or not (0).
+    pub fn storage_ready(&self, storage: &str) -> Gauge {
+        gauge(&self.recorder, "caudal_storage_ready", &[("storage", storage.to_owned())])
+    }
+}
+
+impl CacheInstruments {
+    fn new(recorder: &Arc<PrometheusRecorder>) -> Self {
+        Self {
+            evictions: Tally::new(counter(recorder, "caudal_cache_evictions_total", &[])),
+            fills: AtomicU64::new(0),
+            fill_resumes: counter(recorder, "caudal_fill_resumes_total", &[]),
+            fills_in_flight: Level::new(gauge(recorder, "caudal_fills_in_flight", &[])),
+            bytes: gauge(recorder, "caudal_cache_bytes", &[]),
+            budget: gauge(recorder, "caudal_cache_budget_bytes", &[]),
+            blocks: gauge(recorder, "caudal_cache_blocks", &[]),
+            versions: gauge(recorder, "caudal_cache_versions", &[]),
+            recorder: recorder.clone(),
+        }
+    }
+
+    /// Counts a fill by how it ended: `full`, or the reason it did not get there.
+    pub fn fill(&self, outcome: &'static str) {
+        self.fills.fetch_add(1, Ordering::Relaxed);
+        counter(&self.recorder, "caudal_fills_total", &[("outcome", outcome.to_owned())]).increment(1);
+    }
+
+    /// Counts an answer that needed storage, by why it did.
+    pub fn miss(&self, reason: &'static str) {
+        counter(&self.recorder, "caudal_cache_misses_total", &[("reason", reason.to_owned())])
+            .increment(1);
+    }
+}
+
+impl TransportInstruments {
+    /// Counts a connection that was closed on the peer's account.
+    pub fn closed(&self, reason: &'static str) {
+        counter(&self.recorder, "caudal_connections_closed_total", &[("reason", reason.to_owned())])
+            .increment(1);
+    }
+}
+
+impl StorageInstruments {
+    /// Counts a request by how it ended: `ok`, or the error's word.
+    pub fn request(&self, outcome: &'static str) {
+        let labels = [("storage", self.storage.to_string()), ("outcome", outcome.to_owned())];
+        counter(&self.recorder, "caudal_storage_requests_total", &labels).increment(1);
+    }
+}
+
+impl std::fmt::Debug for StorageInstruments {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "StorageInstruments({})", self.storage)
+    }
+}
+
+fn describe(recorder: &PrometheusRecorder) {
+    let counters = [
+        ("caudal_requests_total", "Requests answered."),
+        ("caudal_sent_bytes_total", "Body bytes handed to viewers' connections."),
+        ("caudal_cache_evictions_total", "Blocks evicted for room."),
+        ("caudal_cache_coalesced_total", "Requests that followed another one's storage read."),
+        ("caudal_cache_misses_total", "Answers that needed storage, by why."),
+        ("caudal_fills_total", "Fills, by how they ended."),
+        ("caudal_fill_resumes_total", "Broken storage bodies read on from where they broke."),
+        ("caudal_storage_requests_total", "Storage requests, by how they ended."),
+        ("caudal_storage_retries_total", "Storage requests tried again."),
+        ("caudal_storage_received_bytes_total", "Body bytes received from storage."),
+        ("caudal_connections_total", "Connections accepted."),
+        ("caudal_connections_closed_total", "Connections closed by caudal, by why."),
+        ("caudal_access_log_dropped_total", "Log lines dropped as the writer could not keep up."),
+    ];
+    let gauges = [
+        ("caudal_requests_in_flight", "Requests whose body has not ended."),
+        ("caudal_cache_bytes", "Bytes charged to blocks: full, in flight, or still being sent."),
+        ("caudal_cache_budget_bytes", "The most caudal_cache_bytes may be."),
+        ("caudal_cache_blocks", "Full blocks held."),
+        ("caudal_cache_versions", "Versions known, absences included."),
+        ("caudal_fills_in_flight", "Fills running now."),
+        ("caudal_storage_ready", "Whether the storage can serve: 1 or 0."),
+        ("caudal_connections_open", "Connections open now."),
+        ("caudal_build_info", "Always 1; the label tells the version."),
+    ];
+    let histograms = [
+        ("caudal_request_duration_seconds", "From the request's head to the end of its body."),
+        ("caudal_first_byte_seconds", "From the request's head to the head of the answer."),
+        ("caudal_storage_first_byte_seconds", "From a storage request to the head of its answer."),
+    ];
+    for (name, text) in counters {
+        recorder.describe_counter(KeyName::from_const_str(name), Some(Unit::Count), text.into());
+    }
+    for (name, text) in gauges {
+        recorder.describe_gauge(KeyName::from_const_str(name), None, text.into());
+    }
+    for (name, text) in histograms {
+        recorder.describe_histogram(KeyName::from_const_str(name), Some(Unit::Seconds), text.into());
+    }
+    metrics::with_local_recorder(recorder, || metrics_process::Collector::default().describe());
+}
+
+const METADATA: Metadata<'static> = Metadata::new("caudal", metrics::Level::INFO, None);
+
+fn key(name: &'static str, labels: &[(&'static str, String)]) -> Key {
+    let labels: Vec<Label> = labels.iter().map(|(k, v)| Label::new(*k, v.clone())).collect();
+    Key::from_parts(name, labels)
+}
+
+pub(super) fn counter(r: &PrometheusRecorder, name: &'static str, labels: &[(&'static str, String)]) -> Counter {
+    r.register_counter(&key(name, labels), &METADATA)
+}
+
+pub(super) fn gauge(r: &PrometheusRecorder, name: &'static str, labels: &[(&'static str, String)]) -> Gauge {
+    r.register_gauge(&key(name, labels), &METADATA)
+}
+
+pub(super) fn histogram(r: &PrometheusRecorder, name: &'static str, labels: &[(&'static str, String)]) -> Histogram {
+    r.register_histogram(&key(name, labels), &METADATA)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_is_rendered_with_its_description() {
+        let instruments = Instruments::new();
+        instruments.cache.fill("full");
+        instruments.storage("media").request("ok");
+        let text = instruments.render();
+        assert!(text.contains("# HELP caudal_fills_total Fills, by how they ended."), "{text}");
+        assert!(text.contains("caudal_fills_total{outcome=\"full\"} 1"), "{text}");
+        assert!(text.contains("caudal_storage_requests_total{storage=\"media\",outcome=\"ok\"} 1"));
+        assert!(text.contains("process_resident_memory_bytes"), "{text}");
+        assert!(text.contains("caudal_build_info{version="));
+    }
+}

@@ -1,0 +1,61 @@
+//! Graceful shutdown: connections finish what they are answering, then close.
+
+use tokio::sync::watch;
+
+/// Starts the drain, and knows when it is over.
+#[derive(Debug)]
+pub struct Drain(watch::Sender<bool>);
+
+/// Held by whoever has to finish; dropping it says it has.
+#[derive(Debug, Clone)]
+pub struct Draining(watch::Receiver<bool>);
+
+impl Drain {
+    /// A drain that has not begun, and the first hold on it.
+    pub fn new() -> (Self, Draining) {
+        let (start, started) = watch::channel(false);
+        (Self(start), Draining(started))
+    }
+
+    /// Begins the drain. Returns at once.
+    pub fn begin(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Waits until everybody who held it has finished.
+    pub async fn finished(&self) {
+        self.0.closed().await;
+    }
+}
+
+impl Draining {
+    /// Waits until the drain begins. A drain whose owner is gone has begun.
+    pub async fn begun(&mut self) {
+        let _ = self.0.wait_for(|begun| *begun).await;
+    }
+
+    /// Whether the drain has begun.
+    pub fn has_begun(&self) -> bool {
+        *self.0.borrow()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_drain_is_over_when_the_last_holder_has_finished() {
+        let (drain, mut holder) = Drain::new();
+        let other = holder.clone();
+        drain.begin();
+        holder.begun().await;
+        assert!(other.has_begun());
+        drop(holder);
+        let finished = drain.finished();
+        tokio::pin!(finished);
+        assert!(futures_util::poll!(&mut finished).is_pending());
+        drop(other);
+        finished.await;
+    }
+}

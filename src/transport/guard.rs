@@ -1,0 +1,221 @@
+//! Watches a connection's clock: a peer that is slow to ask, or slow to take, is cut.
+//!
+//! hyper's one header timeout also counts the idle time between requests. An origin behind a CDN needs the
+//! two apart: a CDN keeps idle connections for minutes, a request's head has to come within seconds.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep};
+
+use super::Limits;
+
+/// Requests being answered on a connection. Shared by the connection's socket and its service.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Busy(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    begun: AtomicU32,
+    ended: AtomicU32,
+}
+
+/// One request being answered. Dropping it ends that.
+#[derive(Debug)]
+pub(super) struct Answering(Busy);
+
+impl Busy {
+    pub(super) fn begin(&self) -> Answering {
+        self.0.begun.fetch_add(1, Ordering::Relaxed);
+        Answering(self.clone())
+    }
+
+    fn begun(&self) -> u32 {
+        self.0.begun.load(Ordering::Relaxed)
+    }
+
+    fn is_idle(&self) -> bool {
+        self.0.ended.load(Ordering::Relaxed) == self.begun()
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.0.ended.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A socket with deadlines.
+pub(super) struct Guarded {
+    socket: TcpStream,
+    limits: Arc<Limits>,
+    busy: Busy,
+    reading: Deadline,
+    writing: Deadline,
+    phase: Phase,
+    /// Requests begun when the phase was last looked at.
+    seen: u32,
+    /// HTTP/2: between requests come frames that are no request's head.
+    multiplexed: bool,
+    virgin: bool,
+}
+
+/// What a quiet peer is given time for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The next request.
+    Idle,
+    /// The rest of a head.
+    Head,
+    /// Its body, which nobody reads, or the answer.
+    Answer,
+}
+
+/// A timer that is set at most once for each wait. Moving it forward is a store; the timer wheel is only
+/// touched when it would fire too early.
+#[derive(Default)]
+struct Deadline {
+    timer: Option<Pin<Box<Sleep>>>,
+    due: Option<Instant>,
+}
+
+impl Guarded {
+    pub(super) fn new(socket: TcpStream, limits: Arc<Limits>, busy: Busy) -> Self {
+        Self {
+            socket,
+            limits,
+            busy,
+            reading: Deadline::default(),
+            writing: Deadline::default(),
+            phase: Phase::Idle,
+            seen: 0,
+            multiplexed: false,
+            virgin: true,
+        }
+    }
+
+    /// What the peer is given time for now, given the bytes that just came.
+    fn advance(&mut self, received: &[u8]) {
+        if self.virgin && !received.is_empty() {
+            self.virgin = false;
+            // An HTTP/2 preface; no HTTP/1 method begins so.
+            self.multiplexed = received.starts_with(b"PRI ");
+        }
+        let begun = self.busy.begun();
+        let answered_since = std::mem::replace(&mut self.seen, begun) != begun;
+        let next = match self.phase {
+            _ if !self.busy.is_idle() => Phase::Answer,
+            Phase::Head if !answered_since => Phase::Head,
+            _ if !received.is_empty() && !self.multiplexed => Phase::Head,
+            _ => Phase::Idle,
+        };
+        if next != self.phase || answered_since || self.multiplexed && !received.is_empty() {
+            self.phase = next;
+            self.reading.clear();
+        }
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        match self.phase {
+            Phase::Idle => Some(self.limits.idle_timeout),
+            Phase::Head => Some(self.limits.header_timeout),
+            // The write deadline watches the answer.
+            Phase::Answer => None,
+        }
+    }
+
+    fn stalled(&mut self, cx: &mut Context<'_>) -> bool {
+        self.writing.passed(cx, Some(self.limits.write_stall))
+    }
+}
+
+impl Deadline {
+    fn clear(&mut self) {
+        self.due = None;
+    }
+
+    /// Whether `patience` has passed since the wait began. Registers for a wake-up when it has not.
+    fn passed(&mut self, cx: &mut Context<'_>, patience: Option<Duration>) -> bool {
+        let Some(patience) = patience else { return false };
+        let due = *self.due.get_or_insert_with(|| Instant::now() + patience);
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
+        // A timer left from an earlier wait fires early at worst, and is then set anew.
+        while timer.as_mut().poll(cx).is_ready() {
+            if Instant::now() >= due {
+                return true;
+            }
+            timer.as_mut().reset(due);
+        }
+        if timer.deadline() > due {
+            timer.as_mut().reset(due);
+            return timer.as_mut().poll(cx).is_ready();
+        }
+        false
+    }
+}
+
+fn timed_out(what: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, what)
+}
+
+impl AsyncRead for Guarded {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let before = buf.filled().len();
+        let read = Pin::new(&mut this.socket).poll_read(cx, buf);
+        this.advance(&buf.filled()[before..]);
+        if read.is_pending() && this.reading.passed(cx, this.patience()) {
+            let what = if this.phase == Phase::Head { "header_timeout" } else { "idle_timeout" };
+            return Poll::Ready(Err(timed_out(what)));
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Guarded {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        match Pin::new(&mut this.socket).poll_write_vectored(cx, bufs) {
+            Poll::Pending if this.stalled(cx) => Poll::Ready(Err(timed_out("write_stall"))),
+            Poll::Pending => Poll::Pending,
+            ready => {
+                this.writing.clear();
+                ready
+            }
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}

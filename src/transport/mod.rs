@@ -1,0 +1,144 @@
+//! Connections: bind, accept, and hand each exchange to whoever answers.
+//!
+//! Read [`Transport::bind`] and [`Transport::serve`]: a socket and a runtime for every core, so that a
+//! connection never leaves the core that accepted it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use crate::exchange::Answer;
+use crate::telemetry::Instruments;
+
+mod drain;
+mod guard;
+mod tcp;
+
+pub use drain::{Drain, Draining};
+
+/// Limits on connections.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Connections open at a time; more wait in the listen queue.
+    pub max_connections: usize,
+    /// From the first byte of a request to the end of its head.
+    pub header_timeout: Duration,
+    /// Between requests of one connection, and before its first.
+    pub idle_timeout: Duration,
+    /// A peer that takes nothing for so long is cut.
+    pub write_stall: Duration,
+    /// A peer that sends nothing of its request's body for so long is cut.
+    pub body_timeout: Duration,
+    /// Size of a request's head, in bytes.
+    pub header_size: usize,
+    /// Headers in a request.
+    pub header_count: usize,
+}
+
+/// Bound sockets that do not accept yet.
+#[derive(Debug)]
+pub struct Transport {
+    /// One list for every worker.
+    sockets: Vec<Vec<std::net::TcpListener>>,
+    addrs: Vec<SocketAddr>,
+}
+
+/// What every connection shares.
+#[derive(Debug, Clone)]
+struct Shared {
+    limits: Arc<Limits>,
+    connections: Arc<Semaphore>,
+    instruments: Arc<Instruments>,
+    drain: Draining,
+}
+
+/// The workers' threads.
+#[derive(Debug)]
+pub struct Workers(Vec<std::thread::JoinHandle<()>>);
+
+impl Transport {
+    /// Binds every address once for each worker.
+    ///
+    /// # Errors
+    /// The address that could not be bound, and why.
+    pub fn bind(listen: &[SocketAddr], workers: usize) -> Result<Self, BindError> {
+        let mut sockets: Vec<Vec<_>> = std::iter::repeat_with(Vec::new).take(workers).collect();
+        let mut addrs = Vec::new();
+        for &asked in listen {
+            let failed = |source| BindError { addr: asked, source };
+            // SO_REUSEPORT would let a second server share a port that is taken; a plain socket finds out.
+            let probe = tcp::listener(asked, tcp::Share::Alone).map_err(failed)?;
+            let addr = probe.local_addr().map_err(failed)?;
+            drop(probe);
+            for sockets in &mut sockets {
+                sockets.push(tcp::listener(addr, tcp::Share::AmongWorkers).map_err(failed)?);
+            }
+            addrs.push(addr);
+        }
+        Ok(Self { sockets, addrs })
+    }
+
+    /// The addresses bound, with the ports the system chose where 0 was asked for.
+    pub fn addrs(&self) -> &[SocketAddr] {
+        &self.addrs
+    }
+
+    /// Starts a worker for each list of sockets: a thread with a runtime of its own. They end when `drain`
+    /// does.
+    ///
+    /// # Errors
+    /// When a thread or a runtime cannot be made.
+    pub fn serve<A: Answer>(
+        self,
+        answer: A,
+        limits: Limits,
+        instruments: Arc<Instruments>,
+        drain: Draining,
+    ) -> io::Result<Workers> {
+        let shared = Shared {
+            connections: Arc::new(Semaphore::new(limits.max_connections)),
+            limits: Arc::new(limits),
+            instruments,
+            drain,
+        };
+        let mut threads = Vec::new();
+        for (index, sockets) in self.sockets.into_iter().enumerate() {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let (answer, shared) = (answer.clone(), shared.clone());
+            let work = move || runtime.block_on(tcp::worker(sockets, answer, shared));
+            let thread = std::thread::Builder::new().name(format!("viewers-{index}"));
+            threads.push(thread.spawn(work)?);
+        }
+        Ok(Workers(threads))
+    }
+}
+
+impl Workers {
+    /// Waits until every worker has ended.
+    pub fn join(self) {
+        for thread in self.0 {
+            // A worker that panicked has said so on stderr.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// An address that could not be bound.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {addr}: {}", explain(source))]
+pub struct BindError {
+    addr: SocketAddr,
+    source: io::Error,
+}
+
+fn explain(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "the port is in use: stop the other server or choose another with --listen".into(),
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address".into(),
+        io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege: choose another with --listen".into(),
+        _ => error.to_string(),
+    }
+}
