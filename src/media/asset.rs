@@ -13,6 +13,19 @@ pub struct AssetPath(Arc<str>);
 pub struct PathError;
 
 impl AssetPath {
+    /// Validates a path that is already decoded.
+    pub fn from_decoded(path: &str) -> Result<Self, PathError> {
+        let segment = |s: &str| !matches!(s, "" | "." | "..");
+        let ok = path.len() <= 1024
+            && path.split('/').all(segment)
+            && !path.contains(|c: char| c.is_control() || c == '\\');
+        if ok {
+            Ok(Self(path.into()))
+        } else {
+            Err(PathError)
+        }
+    }
+
     /// The decoded path without a leading slash.
     pub fn as_str(&self) -> &str {
         &self.0
