@@ -11,6 +11,18 @@ use futures_util::stream::BoxStream;
 
 use crate::media::AssetPath;
 
+pub mod directory;
+pub mod memory;
+pub mod health;
+
+#[doc(hidden)]
+pub mod conformance;
+
+pub use directory::Directory;
+pub use health::Health;
+
+pub use memory::Memory;
+
 /// The bytes of an object, in order. An `Err` is the last item.
 pub type Body = BoxStream<'static, Result<Bytes, Error>>;
 
@@ -38,7 +50,8 @@ pub trait Storage: Send + Sync + Debug {
 /// What to read.
 #[derive(Debug, Clone, Default)]
 pub struct Read<'a> {
-    /// Bytes wanted, end exclusive; `None` is the whole object.
+    /// Bytes wanted, end exclusive; `None` is the whole object. An empty range is
+    /// [`Error::RangeNotSatisfiable`], whatever the object.
     pub range: Option<Range<u64>>,
     /// On which version the caller insists.
     pub pin: Pin<'a>,
@@ -64,6 +77,18 @@ pub struct Validator {
     pub etag: Arc<str>,
     /// The storage's own name of the version (S3 versioned buckets).
     pub version_id: Option<Arc<str>>,
+}
+
+impl Pin<'_> {
+    /// Judges the version that was found: [`Error::Changed`] or [`Error::NotModified`] where it is not what
+    /// the pin asks for.
+    pub fn judge(&self, found: &Validator) -> Result<(), Error> {
+        match self {
+            Self::Match(wanted) if wanted.etag != found.etag => Err(Error::Changed),
+            Self::NoneMatch(known) if known.etag == found.etag => Err(Error::NotModified),
+            Self::Any | Self::Match(_) | Self::NoneMatch(_) => Ok(()),
+        }
+    }
 }
 
 /// What storage says of an object.
@@ -152,6 +177,49 @@ pub enum Error {
     Invalid(Arc<str>),
 }
 
+impl Error {
+    /// A stable word for this error: a metric's label, a log line's field.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::Denied(_) => "denied",
+            Self::Archived(_) => "archived",
+            Self::Changed => "changed",
+            Self::NotModified => "not_modified",
+            Self::RangeNotSatisfiable { .. } => "range_not_satisfiable",
+            Self::Throttled => "throttled",
+            Self::Timeout { phase, .. } => match phase {
+                Phase::Connect => "timeout_connect",
+                Phase::FirstByte => "timeout_first_byte",
+                Phase::Stall => "timeout_stall",
+                Phase::Total => "timeout_total",
+            },
+            Self::Unavailable(_) => "unavailable",
+            Self::Interrupted(_) => "interrupted",
+            Self::Misconfigured(_) => "misconfigured",
+            Self::Invalid(_) => "invalid",
+        }
+    }
+
+    /// Whether the same request may well succeed a little later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Throttled
+            | Self::Timeout { .. }
+            | Self::Unavailable(_)
+            | Self::Interrupted(_) => true,
+            Self::NotFound
+            | Self::Denied(_)
+            | Self::Archived(_)
+            | Self::Changed
+            | Self::NotModified
+            | Self::RangeNotSatisfiable { .. }
+            | Self::Misconfigured(_)
+            | Self::Invalid(_) => false,
+        }
+    }
+}
+
 /// The part of a storage request that a timeout bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
@@ -173,5 +241,52 @@ impl std::fmt::Display for Phase {
             Self::Stall => "the next byte",
             Self::Total => "the whole answer",
         })
+    }
+}
+
+/// Clamps what `read` wants to an object of `len` bytes; backends that see the whole object share it.
+fn clamp(range: Option<&Range<u64>>, len: u64) -> Result<Range<u64>, Error> {
+    match range {
+        None => Ok(0..len),
+        Some(range) if range.is_empty() || range.start >= len => {
+            Err(Error::RangeNotSatisfiable { len: Some(len) })
+        }
+        Some(range) => Ok(range.start..range.end.min(len)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Error, Phase, clamp};
+    use std::time::Duration;
+
+    #[test]
+    fn a_range_is_clamped_to_the_object() {
+        assert_eq!(clamp(None, 0), Ok(0..0));
+        assert_eq!(clamp(Some(&(0..u64::MAX)), 10), Ok(0..10));
+        assert_eq!(clamp(Some(&(9..10)), 10), Ok(9..10));
+        let refused = Err(Error::RangeNotSatisfiable { len: Some(10) });
+        assert_eq!(clamp(Some(&(10..11)), 10), refused);
+        assert_eq!(clamp(Some(&(4..4)), 10), refused);
+    }
+
+    #[test]
+    fn reasons_are_snake_case_words() {
+        let timeout = Error::Timeout {
+            phase: Phase::FirstByte,
+            limit: Duration::from_secs(1),
+        };
+        for error in [
+            Error::NotFound,
+            Error::Throttled,
+            Error::Invalid("x".into()),
+            timeout,
+        ] {
+            let reason = error.reason();
+            assert!(
+                reason.chars().all(|c| c.is_ascii_lowercase() || c == '_'),
+                "{reason}"
+            );
+        }
     }
 }
