@@ -8,10 +8,6 @@ use crate::exchange::Response;
 
 #[derive(Embed)]
 #[folder = "src/admin/player"]
-#[include = "*.html"]
-#[include = "*.css"]
-#[include = "*.svg"]
-#[include = "*.js"]
 struct Files;
 
 /// Nothing from elsewhere but the media, which may be anywhere; players hand it over as blobs and run
@@ -28,7 +24,8 @@ pub(super) fn file(path: &str) -> Option<Response> {
         "css" => "text/css; charset=utf-8",
         "js" => "text/javascript; charset=utf-8",
         "svg" => "image/svg+xml",
-        _ => "application/octet-stream",
+        // Scripts and notes that make the page; not part of it.
+        _ => return None,
     };
     let body = match file.data {
         std::borrow::Cow::Borrowed(bytes) => bytes::Bytes::from_static(bytes),

@@ -41,6 +41,7 @@ pub struct Limits {
 /// Bound sockets that do not accept yet.
 #[derive(Debug)]
 pub struct Transport {
+    name: &'static str,
     /// One list for every worker.
     sockets: Vec<Vec<std::net::TcpListener>>,
     addrs: Vec<SocketAddr>,
@@ -60,11 +61,15 @@ struct Shared {
 pub struct Workers(Vec<std::thread::JoinHandle<()>>);
 
 impl Transport {
-    /// Binds every address once for each worker.
+    /// Binds every address once for each worker. `name` is what their threads are called.
     ///
     /// # Errors
     /// The address that could not be bound, and why.
-    pub fn bind(listen: &[SocketAddr], workers: usize) -> Result<Self, BindError> {
+    pub fn bind(
+        name: &'static str,
+        listen: &[SocketAddr],
+        workers: usize,
+    ) -> Result<Self, BindError> {
         let mut sockets: Vec<Vec<_>> = std::iter::repeat_with(Vec::new).take(workers).collect();
         let mut addrs = Vec::new();
         for &asked in listen {
@@ -78,7 +83,7 @@ impl Transport {
             }
             addrs.push(addr);
         }
-        Ok(Self { sockets, addrs })
+        Ok(Self { name, sockets, addrs })
     }
 
     /// The addresses bound, with the ports the system chose where 0 was asked for.
@@ -109,7 +114,7 @@ impl Transport {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let (answer, shared) = (answer.clone(), shared.clone());
             let work = move || runtime.block_on(tcp::worker(sockets, answer, shared));
-            let thread = std::thread::Builder::new().name(format!("viewers-{index}"));
+            let thread = std::thread::Builder::new().name(format!("{}-{index}", self.name));
             threads.push(thread.spawn(work)?);
         }
         Ok(Workers(threads))

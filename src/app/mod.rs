@@ -1,0 +1,303 @@
+//! The composition root. [`App::load`] wires everything, in order; [`App::start`] begins to serve;
+//! [`Running::stop`] drains.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+
+use crate::admin::{Admin, Demo};
+use crate::cache::{Cache, StorageId};
+use crate::config::{self, Config, LogFormat};
+use crate::delivery::Delivery;
+use crate::handler::{Cors, Handler, Parts, Route, Routes};
+use crate::storage::health::{Health, State};
+use crate::storage::{self, Storage};
+use crate::telemetry::{AccessLog, Format, Instruments};
+use crate::transport::{BindError, Drain, Limits, Transport, Workers};
+
+mod settings;
+mod storages;
+
+/// Everything wired, sockets bound, nothing accepted yet.
+#[derive(Debug)]
+pub struct App {
+    viewers: Transport,
+    operators: Transport,
+    limits: Limits,
+    drain_grace: Duration,
+    drain_timeout: Duration,
+    handler: Handler,
+    admin: Admin,
+    cache: Arc<Cache>,
+    health: Health,
+    instruments: Arc<Instruments>,
+    log_writer: Option<std::thread::JoinHandle<()>>,
+    background: Runtime,
+}
+
+/// What an app takes beyond its configuration.
+#[derive(Debug, Default)]
+pub struct Extras {
+    /// Storages made elsewhere, by name: they take the place of what the configuration says of that name.
+    pub storages: HashMap<String, Arc<dyn Storage>>,
+    /// Paths of a title's manifests, for the player page.
+    pub demo: Option<Demo>,
+}
+
+/// Why an app cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration cannot be worked with.
+    #[error("{0}")]
+    Config(String),
+    /// A storage cannot be opened.
+    #[error("storage.{name}: {source}")]
+    Storage {
+        /// Its name in the configuration.
+        name: String,
+        /// What it said.
+        source: storage::Error,
+    },
+    /// An address cannot be bound.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The system refused a thread or a runtime.
+    #[error("the system refused a thread: {0}")]
+    System(#[from] std::io::Error),
+}
+
+impl App {
+    /// Wires an app. Blocks; not to be called from within an async runtime.
+    ///
+    /// Storages come first, since everything reads from them; sockets come last, so that a port is never
+    /// open with nothing behind it.
+    ///
+    /// # Errors
+    /// See [`Error`]. A storage that cannot be reached is none: readiness says so, and it may come back.
+    pub fn load(config: &Config, extras: Extras) -> Result<Self, Error> {
+        let background = Builder::new_multi_thread().thread_name("background").enable_all().build()?;
+        let instruments = Arc::new(Instruments::new());
+
+        let opened = background.block_on(storages::open(config, extras.storages, &instruments))?;
+        let health = Health::new(opened.iter().map(|s| (s.name.clone(), s.probed.clone())));
+        let ids: HashMap<&str, StorageId> = opened.iter().map(|s| (s.name.as_str(), s.id)).collect();
+
+        let memory = settings::shares(config);
+        let cache = Cache::new(
+            settings::cache(config, &memory),
+            opened.iter().map(|s| s.served.clone()).collect(),
+            background.handle().clone(),
+            instruments.clone(),
+        );
+        let delivery = Delivery::new(
+            cache.clone(),
+            settings::compression(config, &memory),
+            background.handle().clone(),
+        );
+        let (access_log, log_writer) = access_log(&config.log, &instruments)?;
+        let handler = Handler::new(Parts {
+            routes: routes(config, &ids, &instruments)?,
+            delivery,
+            cors: Cors::new(&config.cors.origin, config.cors.max_age)
+                .map_err(|error| Error::Config(format!("cors.origin: {error}")))?,
+            cache_control: settings::cache_control(config)?,
+            access_log,
+            instruments: instruments.clone(),
+        });
+        let admin = Admin::new(health.clone(), cache.clone(), instruments.clone(), extras.demo);
+
+        let workers = match config.server.workers {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            workers => workers,
+        };
+        Ok(Self {
+            viewers: Transport::bind("viewers", &config.server.listen, workers)?,
+            operators: Transport::bind("operators", &[config.admin.listen], 1)?,
+            limits: settings::limits(config),
+            drain_grace: config.server.drain_grace,
+            drain_timeout: config.server.drain_timeout,
+            handler,
+            admin,
+            cache,
+            health,
+            instruments,
+            log_writer,
+            background,
+        })
+    }
+
+    /// The addresses viewers are served on.
+    pub fn addrs(&self) -> &[SocketAddr] {
+        self.viewers.addrs()
+    }
+
+    /// The address operators are served on.
+    pub fn admin_addr(&self) -> SocketAddr {
+        self.operators.addrs()[0]
+    }
+
+    /// Begins to serve, on threads of its own. Returns at once.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub fn start(self) -> Result<Running, Error> {
+        let (addrs, admin_addr) = (self.addrs().to_vec(), self.admin_addr());
+        self.background.spawn(watch(self.health, self.instruments.clone()));
+        self.background.spawn(upkeep(self.cache, self.instruments.clone()));
+        let (viewers_drain, viewers_draining) = Drain::new();
+        let (operators_drain, operators_draining) = Drain::new();
+        let (limits, instruments) = (self.limits, self.instruments);
+        let viewers =
+            self.viewers.serve(self.handler, limits.clone(), instruments.clone(), viewers_draining)?;
+        let operators =
+            self.operators.serve(self.admin.clone(), limits, Arc::new(Instruments::new()), operators_draining)?;
+        Ok(Running {
+            addrs,
+            admin_addr,
+            admin: self.admin,
+            viewers: (viewers_drain, viewers),
+            operators: (operators_drain, operators),
+            drain_grace: self.drain_grace,
+            drain_timeout: self.drain_timeout,
+            log_writer: self.log_writer,
+            background: self.background,
+        })
+    }
+}
+
+/// An app that serves.
+#[derive(Debug)]
+pub struct Running {
+    addrs: Vec<SocketAddr>,
+    admin_addr: SocketAddr,
+    admin: Admin,
+    viewers: (Drain, Workers),
+    operators: (Drain, Workers),
+    drain_grace: Duration,
+    drain_timeout: Duration,
+    log_writer: Option<std::thread::JoinHandle<()>>,
+    background: Runtime,
+}
+
+/// How a stop went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// Every viewer was served to the end.
+    Drained,
+    /// Some were still being served when the time was up.
+    TimedOut,
+}
+
+impl Running {
+    /// The addresses viewers are served on.
+    pub fn addrs(&self) -> &[SocketAddr] {
+        &self.addrs
+    }
+
+    /// The address operators are served on.
+    pub fn admin_addr(&self) -> SocketAddr {
+        self.admin_addr
+    }
+
+    /// Runs a future on the background runtime: waiting for a signal, say.
+    pub fn wait_for<T>(&self, what: impl Future<Output = T>) -> T {
+        self.background.block_on(what)
+    }
+
+    /// Runs a future beside the server.
+    pub fn spawn(&self, what: impl Future<Output = ()> + Send + 'static) {
+        self.background.spawn(what);
+    }
+
+    /// Stops: says so on `/readyz`, keeps accepting for the grace period, then lets every viewer finish
+    /// within the drain timeout. Blocks. Operators are served to the last.
+    pub fn stop(self) -> Stopped {
+        self.admin.leave();
+        std::thread::sleep(self.drain_grace);
+        let (drain, workers) = self.viewers;
+        drain.begin();
+        let finished = self
+            .background
+            .block_on(async { tokio::time::timeout(self.drain_timeout, drain.finished()).await });
+        self.operators.0.begin();
+        if finished.is_err() {
+            // The threads end with the process; waiting for them would be waiting for the viewers.
+            return Stopped::TimedOut;
+        }
+        workers.join();
+        self.background.shutdown_background();
+        if let Some(writer) = self.log_writer {
+            let _ = writer.join();
+        }
+        Stopped::Drained
+    }
+}
+
+async fn watch(health: Health, instruments: Arc<Instruments>) {
+    let changed = |name: &str, report: &storage::health::Report| {
+        let ready = f64::from(u8::from(report.state == State::Ready));
+        instruments.storage_ready(name).set(ready);
+        match &report.detail {
+            None => tracing::info!(storage = name, "storage is ready"),
+            Some(detail) => tracing::warn!(storage = name, state = ?report.state, detail, "storage is not ready"),
+        }
+    };
+    health.watch(changed).await;
+}
+
+/// Once a second: what the cache puts off, and the gauges.
+async fn upkeep(cache: Arc<Cache>, instruments: Arc<Instruments>) {
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        tick.tick().await;
+        cache.upkeep();
+        instruments.upkeep();
+        let usage = cache.usage();
+        // A gauge is a float; no budget is near 2⁵³ bytes.
+        instruments.cache.bytes.set(usage.memory as f64);
+        instruments.cache.budget.set(usage.memory_budget as f64);
+        instruments.cache.blocks.set(usage.blocks as f64);
+        instruments.cache.versions.set(usage.versions as f64);
+    }
+}
+
+fn routes(
+    config: &Config,
+    ids: &HashMap<&str, StorageId>,
+    instruments: &Instruments,
+) -> Result<Routes, Error> {
+    let route = |route: &config::Route| {
+        let storage = ids.get(route.storage.as_str()).copied().ok_or_else(|| {
+            Error::Config(format!("route {}: there is no storage.{}", route.path, route.storage))
+        })?;
+        Ok(Route {
+            path: route.path.as_str().into(),
+            storage,
+            strip_prefix: route.strip_prefix,
+            prepend: route.prepend.clone(),
+            instruments: Arc::new(instruments.route(&route.path)),
+        })
+    };
+    let routes = config.route.iter().map(route).collect::<Result<_, Error>>()?;
+    Ok(Routes::new(routes, Arc::new(instruments.route("-"))))
+}
+
+type Log = (AccessLog, Option<std::thread::JoinHandle<()>>);
+
+fn access_log(log: &config::Log, instruments: &Arc<Instruments>) -> Result<Log, Error> {
+    if !log.access {
+        return Ok((AccessLog::off(instruments.clone()), None));
+    }
+    let out = std::io::stdout();
+    let format = match log.format {
+        LogFormat::Json => Format::Json,
+        LogFormat::Text => Format::Text,
+        LogFormat::Auto if std::io::IsTerminal::is_terminal(&out) => Format::Text,
+        LogFormat::Auto => Format::Json,
+    };
+    let (log, writer) = AccessLog::to(out, format, instruments.clone())?;
+    Ok((log, Some(writer)))
+}

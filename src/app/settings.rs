@@ -1,0 +1,102 @@
+//! What each part takes from the configuration.
+
+use http::HeaderValue;
+
+use super::Error;
+use crate::cache::{Lifetimes, Rules, Settings};
+use crate::config::{Config, Freshness, Policy};
+use crate::delivery::Compression;
+use crate::handler::CacheControl;
+use crate::media::Class;
+use crate::transport::Limits;
+
+/// How `cache.memory` is shared out, in bytes. It bounds all three together.
+pub(super) struct Shares {
+    blocks: u64,
+    versions: u64,
+    variants: u64,
+}
+
+/// One part in 16 for what is known of assets (a thousandth of a typical segment each), one in 32 for
+/// compressed playlists, the rest for blocks.
+pub(super) fn shares(config: &Config) -> Shares {
+    let memory = config.cache.memory;
+    let (versions, variants) = (memory / 16, memory / 32);
+    Shares { blocks: memory - versions - variants, versions, variants }
+}
+
+pub(super) fn cache(config: &Config, shares: &Shares) -> Settings {
+    let cache = &config.cache;
+    Settings {
+        memory: shares.blocks,
+        fill_reserve: shares.blocks / 100 * u64::from(cache.fill_reserve),
+        block: cache.block,
+        run: cache.run,
+        fill_wait: cache.fill_wait,
+        fill_timeout: cache.fill_timeout,
+        fill_attempts: cache.fill_attempts,
+        versions_memory: shares.versions,
+        absent: config.freshness.absent,
+        rules: Rules {
+            classes: Class::ALL.map(|class| lifetimes(policy(&config.freshness, class))),
+            honour_object: config.freshness.honour_object_cache_control,
+        },
+    }
+}
+
+pub(super) fn compression(config: &Config, shares: &Shares) -> Compression {
+    let compression = &config.compression;
+    Compression {
+        enabled: compression.enabled,
+        min: compression.min,
+        max: compression.max,
+        level: compression.level,
+        memory: shares.variants,
+    }
+}
+
+pub(super) fn cache_control(config: &Config) -> Result<CacheControl, Error> {
+    let value = |class: Class| {
+        let text = &policy(&config.freshness, class).cache_control;
+        HeaderValue::from_str(text)
+            .map_err(|error| Error::Config(format!("freshness.{}.cache_control: {error}", class.as_str())))
+    };
+    let mut classes = [const { HeaderValue::from_static("no-store") }; Class::ALL.len()];
+    for class in Class::ALL {
+        classes[class as usize] = value(class)?;
+    }
+    Ok(CacheControl { classes, honour_object: config.freshness.honour_object_cache_control })
+}
+
+pub(super) fn limits(config: &Config) -> Limits {
+    let server = &config.server;
+    Limits {
+        max_connections: server.max_connections,
+        header_timeout: server.header_timeout,
+        idle_timeout: server.idle_timeout,
+        write_stall: server.write_stall,
+        body_timeout: server.body_timeout,
+        header_size: usize::try_from(server.header_size).unwrap_or(usize::MAX),
+        header_count: server.header_count,
+    }
+}
+
+fn policy(freshness: &Freshness, class: Class) -> &Policy {
+    match class {
+        Class::Manifest => &freshness.manifest,
+        Class::LiveManifest => &freshness.live_manifest,
+        Class::Segment => &freshness.segment,
+        Class::Init => &freshness.init,
+        Class::Key => &freshness.key,
+        Class::Other => &freshness.other,
+    }
+}
+
+fn lifetimes(policy: &Policy) -> Lifetimes {
+    Lifetimes {
+        fresh: policy.fresh,
+        stale_while_revalidate: policy.stale_while_revalidate,
+        stale_if_error: policy.stale_if_error,
+        no_store: false,
+    }
+}

@@ -1,0 +1,92 @@
+//! The command line: one file a subcommand.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, Level, LogFormat};
+
+mod check;
+mod demo;
+mod serve;
+
+/// An origin for video on demand: serves HLS and DASH between object storage and a CDN.
+#[derive(Debug, Parser)]
+#[command(name = "caudal", version, about, max_term_width = 100, after_help = AFTER_HELP)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "Try it now, with nothing set up:\n  caudal demo\n\n\
+    Serve a folder:\n  caudal serve --media ./videos\n\n\
+    Serve a bucket:\n  caudal check --config caudal.toml && caudal serve --config caudal.toml\n\n\
+    Any key can be overridden from the environment: CAUDAL_CACHE__MEMORY=4GiB sets cache.memory.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve a folder or everything a configuration names.
+    Serve(serve::Args),
+    /// Serve the sample title carried in this binary, and a page that plays it.
+    Demo(demo::Args),
+    /// Validate a configuration and print it with every default filled in.
+    Check(check::Args),
+}
+
+/// A configuration or an argument that cannot be worked with: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unusable(String);
+
+impl Unusable {
+    fn from(error: impl std::fmt::Display) -> anyhow::Error {
+        Self(error.to_string()).into()
+    }
+}
+
+/// Runs the command that was typed.
+pub fn run() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Serve(args) => serve::run(args),
+        Command::Demo(args) => demo::run(args),
+        Command::Check(args) => check::run(&args),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("caudal: {error:#}");
+            ExitCode::from(if error.is::<Unusable>() { 2 } else { 1 })
+        }
+    }
+}
+
+/// The configuration: from the file named on the command line, else by `CAUDAL_CONFIG`, else defaults.
+fn load_config(path: Option<PathBuf>) -> anyhow::Result<Config> {
+    let path = path.or_else(|| std::env::var_os("CAUDAL_CONFIG").map(PathBuf::from));
+    Config::load(path.as_deref(), std::env::vars()).map_err(Unusable::from)
+}
+
+/// Sends diagnostics to stderr; stdout is the access log's.
+fn init_log(config: &Config) {
+    let level = match config.log.level {
+        Level::Error => tracing::Level::ERROR,
+        Level::Warn => tracing::Level::WARN,
+        Level::Info => tracing::Level::INFO,
+        Level::Debug => tracing::Level::DEBUG,
+        Level::Trace => tracing::Level::TRACE,
+    };
+    let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let json = match config.log.format {
+        LogFormat::Json => true,
+        LogFormat::Text => false,
+        LogFormat::Auto => !terminal,
+    };
+    let log = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(terminal)
+        .with_target(false);
+    // A second initialisation (two servers in one test process) keeps the first.
+    let _ = if json { log.json().flatten_event(true).try_init() } else { log.try_init() };
+}

@@ -1,0 +1,108 @@
+//! `caudal serve`: the server.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Unusable, init_log, load_config};
+use crate::app::{self, App, Extras, Running, Stopped};
+use crate::config::{Config, Route, Storage, StorageKind};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Serve everything this file configures (or CAUDAL_CONFIG)
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Serve the files in this folder; no configuration needed
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    media: Option<PathBuf>,
+    /// Serve viewers here instead of server.listen [default: 0.0.0.0:8080]
+    #[arg(long, value_name = "ADDR")]
+    listen: Vec<SocketAddr>,
+    /// Serve operators here instead of admin.listen [default: 127.0.0.1:9180]
+    #[arg(long, value_name = "ADDR")]
+    admin: Option<SocketAddr>,
+}
+
+/// Serves until a signal says stop.
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let mut config = load_config(args.config)?;
+    if let Some(folder) = args.media {
+        config.storage.insert(MEDIA.into(), folder_storage(folder));
+        config.route = vec![Route {
+            path: "/".into(),
+            storage: MEDIA.into(),
+            strip_prefix: false,
+            prepend: String::new(),
+        }];
+    }
+    override_addresses(&mut config, args.listen, args.admin);
+    config.require_storage().map_err(Unusable::from)?;
+    init_log(&config);
+    let running = start(&config, Extras::default())?;
+    tracing::info!(listen = ?running.addrs(), admin = %running.admin_addr(), "serving");
+    until_stopped(running)
+}
+
+/// The storage and the route that `--media` makes.
+const MEDIA: &str = "media";
+
+fn folder_storage(path: PathBuf) -> Storage {
+    Storage { kind: StorageKind::Directory { path }, ..Storage::default() }
+}
+
+pub(super) fn override_addresses(
+    config: &mut Config,
+    listen: Vec<SocketAddr>,
+    admin: Option<SocketAddr>,
+) {
+    if !listen.is_empty() {
+        config.server.listen = listen;
+    }
+    if let Some(admin) = admin {
+        config.admin.listen = admin;
+    }
+}
+
+/// Starts an app; a configuration it cannot work with is told apart from a system that refuses.
+pub(super) fn start(config: &Config, extras: Extras) -> anyhow::Result<Running> {
+    let app = App::load(config, extras).map_err(|error| match error {
+        app::Error::System(_) => anyhow::Error::new(error),
+        error => Unusable::from(error),
+    })?;
+    Ok(app.start()?)
+}
+
+/// Serves until SIGTERM or SIGINT, then drains. A second signal ends the process at once.
+pub(super) fn until_stopped(running: Running) -> anyhow::Result<ExitCode> {
+    let (mut terminate, mut interrupt) = running
+        .wait_for(async {
+            std::io::Result::Ok((
+                signal(SignalKind::terminate())?,
+                signal(SignalKind::interrupt())?,
+            ))
+        })
+        .context("cannot wait for signals")?;
+    running.wait_for(async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    });
+    tracing::info!("stopping: viewers finish first; a second signal stops at once");
+    running.spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        std::process::exit(130);
+    });
+    match running.stop() {
+        Stopped::Drained => tracing::info!("stopped: every viewer was served to the end"),
+        Stopped::TimedOut => tracing::warn!("stopped: some viewers were cut, the drain timeout was up"),
+    }
+    Ok(ExitCode::SUCCESS)
+}

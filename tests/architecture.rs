@@ -1,0 +1,175 @@
+//! The house stands as ARCHITECTURE.md draws it: a module imports only from the tiers below its own.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use syn::visit::Visit;
+use walkdir::WalkDir;
+
+/// From the top down; modules of one tier are siblings and do not import each other, but for `storage`
+/// and `telemetry` users, which the lists below spell out.
+const TIERS: [&[&str]; 9] = [
+    &["command"],
+    &["app"],
+    &["transport", "handler", "admin"],
+    &["delivery"],
+    &["exchange"],
+    &["cache"],
+    &["storage"],
+    &["config", "telemetry"],
+    &["media"],
+];
+
+/// Modules that know nothing of the rest, whatever tier they stand on.
+const ALONE: [&str; 4] = ["media", "config", "telemetry", "exchange"];
+
+/// `exchange` is what transports and handlers share; what is below `delivery` knows no HTTP exchange.
+const NEVER: [(&str, &str); 5] = [
+    ("delivery", "exchange"),
+    ("cache", "exchange"),
+    ("storage", "telemetry"),
+    ("storage", "config"),
+    ("cache", "config"),
+];
+
+/// Crates that stop at a place: AWS types at `storage/s3`, hyper's at `transport`, moka's in the cache and
+/// in the compressed variants.
+const CRATES: [(&str, &[&str]); 8] = [
+    ("hyper", &["transport/"]),
+    ("hyper_util", &["transport/"]),
+    ("socket2", &["transport/"]),
+    ("aws_sdk_s3", &["storage/s3"]),
+    ("aws_config", &["storage/s3"]),
+    ("moka", &["cache/", "delivery/gzip.rs"]),
+    ("metrics", &["telemetry/"]),
+    ("anyhow", &["command/", "main.rs"]),
+];
+
+#[derive(Default)]
+struct Imports {
+    modules: BTreeSet<String>,
+    crates: BTreeSet<String>,
+}
+
+impl Imports {
+    fn path(&mut self, mut segments: impl Iterator<Item = String>) {
+        let Some(first) = segments.next() else { return };
+        if first == "crate" {
+            self.modules.extend(segments.next());
+        } else {
+            self.crates.insert(first);
+        }
+    }
+
+    fn tree(&mut self, tree: &syn::UseTree, mut prefix: Vec<String>) {
+        match tree {
+            syn::UseTree::Path(path) => {
+                prefix.push(path.ident.to_string());
+                self.tree(&path.tree, prefix);
+            }
+            syn::UseTree::Name(name) => {
+                prefix.push(name.ident.to_string());
+                self.path(prefix.into_iter());
+            }
+            syn::UseTree::Rename(name) => {
+                prefix.push(name.ident.to_string());
+                self.path(prefix.into_iter());
+            }
+            syn::UseTree::Glob(_) => self.path(prefix.into_iter()),
+            syn::UseTree::Group(group) => {
+                group.items.iter().for_each(|tree| self.tree(tree, prefix.clone()));
+            }
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for Imports {
+    fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
+        self.tree(&item.tree, Vec::new());
+    }
+
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        if path.segments.len() > 1 {
+            self.path(path.segments.iter().map(|segment| segment.ident.to_string()));
+        }
+        syn::visit::visit_path(self, path);
+    }
+
+    fn visit_item_mod(&mut self, module: &'ast syn::ItemMod) {
+        // Tests may look anywhere.
+        let is_test = module.attrs.iter().any(|attr| {
+            attr.path().is_ident("cfg") && quote::ToTokens::to_token_stream(attr).to_string().contains("test")
+        });
+        if !is_test {
+            syn::visit::visit_item_mod(self, module);
+        }
+    }
+}
+
+/// Every source file with its imports; test files aside.
+fn sources() -> Vec<(String, Imports)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let files = WalkDir::new(&root).sort_by_file_name().into_iter().map(|entry| entry.unwrap());
+    let rust = files.filter(|entry| entry.path().extension().is_some_and(|e| e == "rs"));
+    rust.map(|entry| {
+        let name = entry.path().strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+        let text = std::fs::read_to_string(entry.path()).unwrap();
+        let mut imports = Imports::default();
+        imports.visit_file(&syn::parse_file(&text).unwrap());
+        (name, imports)
+    })
+    .filter(|(name, _)| !name.ends_with("tests.rs") && !name.contains("conformance"))
+    .collect()
+}
+
+fn module_of(file: &str) -> &str {
+    let first = file.split('/').next().unwrap_or(file);
+    first.strip_suffix(".rs").unwrap_or(first)
+}
+
+fn tier_of(module: &str) -> Option<usize> {
+    TIERS.iter().position(|tier| tier.contains(&module))
+}
+
+#[test]
+fn imports_point_down_the_tiers() {
+    let mut wrong = Vec::new();
+    for (file, imports) in sources() {
+        let module = module_of(&file);
+        if matches!(module, "lib" | "main") {
+            continue;
+        }
+        let tier = tier_of(module).unwrap_or_else(|| panic!("{file}: {module} stands on no tier"));
+        for imported in imports.modules.iter().filter(|imported| *imported != module) {
+            let below = tier_of(imported).is_some_and(|other| other > tier);
+            let alone = ALONE.contains(&module);
+            if !below || alone || NEVER.contains(&(module, imported)) {
+                wrong.push(format!("{file} imports crate::{imported}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "imports that point up or sideways:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn crates_stop_where_they_belong() {
+    let mut wrong = Vec::new();
+    for (file, imports) in sources() {
+        for (name, places) in CRATES {
+            if imports.crates.contains(name) && !places.iter().any(|place| file.starts_with(place)) {
+                wrong.push(format!("{file} names the crate {name}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "crates out of their place:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_suite_sees_what_it_judges() {
+    let sources = sources();
+    assert!(sources.len() > 30, "only {} files were found", sources.len());
+    let (_, handler) = sources.iter().find(|(name, _)| name == "handler/mod.rs").unwrap();
+    assert!(handler.modules.contains("delivery"), "an import that is there was not seen");
+    let (_, tcp) = sources.iter().find(|(name, _)| name == "transport/tcp.rs").unwrap();
+    assert!(tcp.crates.contains("hyper"), "a crate that is there was not seen");
+}

@@ -1,0 +1,154 @@
+//! A whole server in this process, and a plain client to ask it.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use caudal::app::{App, Extras, Running, Stopped};
+use caudal::config::Config;
+use caudal::storage::Storage;
+use http::{HeaderMap, Method, StatusCode};
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+pub mod scripted;
+
+pub use scripted::Scripted;
+
+/// A running server. Stopped when dropped.
+pub struct Server {
+    running: Option<Running>,
+    pub addr: SocketAddr,
+    pub admin: SocketAddr,
+}
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    /// `Err` where the connection was cut before the announced length.
+    pub body: Result<Bytes, String>,
+}
+
+impl Server {
+    /// A server over one storage called `media`, at `/`, with more configuration on top.
+    pub fn over(storage: Arc<dyn Storage>, more: &str) -> Self {
+        let text = format!("[storage.media]\nkind = \"memory\"\nattempts = 1\n{more}");
+        Self::start(&text, [("media".to_owned(), storage)].into())
+    }
+
+    /// A server by configuration, on ports of the system's choice.
+    pub fn start(text: &str, storages: HashMap<String, Arc<dyn Storage>>) -> Self {
+        let mut config = Config::from_toml(text, std::iter::empty()).expect("the test's config");
+        config.server.listen = vec!["127.0.0.1:0".parse().unwrap()];
+        config.server.drain_timeout = Duration::from_secs(2);
+        config.admin.listen = "127.0.0.1:0".parse().unwrap();
+        config.log.access = false;
+        // A runtime cannot be made from within one.
+        let running = std::thread::spawn(move || {
+            let app = App::load(&config, Extras { storages, demo: None }).expect("the app loads");
+            app.start().expect("the app starts")
+        });
+        let running = running.join().unwrap();
+        let (addr, admin) = (running.addrs()[0], running.admin_addr());
+        Self { running: Some(running), addr, admin }
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.ask(Method::GET, path, &[]).await
+    }
+
+    pub async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.ask(Method::GET, path, headers).await
+    }
+
+    /// One request on a connection of its own.
+    pub async fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
+        ask(self.addr, method, path, headers).await
+    }
+
+    /// One number of `/metrics`: the sum over every series whose line starts with `series`.
+    pub async fn metric(&self, series: &str) -> f64 {
+        let text = ask(self.admin, Method::GET, "/metrics", &[]).await.text();
+        let lines = text.lines().filter(|line| line.starts_with(series));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    /// Stops it as SIGTERM would.
+    pub fn stop(mut self) -> Stopped {
+        let running = self.running.take().unwrap();
+        std::thread::spawn(move || running.stop()).join().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            let _ = std::thread::spawn(move || running.stop()).join();
+        }
+    }
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub fn bytes(&self) -> &Bytes {
+        self.body.as_ref().expect("a whole body")
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8(self.bytes().to_vec()).unwrap()
+    }
+}
+
+pub async fn ask(addr: SocketAddr, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let mut request = http::Request::builder().method(method).uri(path).header("host", "caudal.test");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Empty::<Bytes>::new()).unwrap();
+    let mut sender = connect(addr).await;
+    let response = sender.send_request(request).await.expect("an answer's head");
+    let (head, body) = response.into_parts();
+    let body = body.collect().await.map(|body| body.to_bytes()).map_err(|error| error.to_string());
+    Answer { status: head.status, headers: head.headers, body }
+}
+
+pub async fn connect(addr: SocketAddr) -> http1::SendRequest<Empty<Bytes>> {
+    let stream = TcpStream::connect(addr).await.expect("a connection");
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    sender
+}
+
+/// Bytes that differ at every offset and from every other seed: a wrong byte is seen.
+pub fn pattern(len: usize, seed: u64) -> Bytes {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut bytes = Vec::with_capacity(len + 8);
+    while bytes.len() < len {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes.into()
+}
+
+/// Waits until `condition` holds, five seconds at most.
+pub async fn until<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
+    for _ in 0..500 {
+        if condition().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("waited in vain until {what}");
+}
