@@ -1,6 +1,5 @@
 //! Status and headers of an answer that succeeded.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{
@@ -143,19 +142,5 @@ fn server_timing(timing: Timing) -> String {
 fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);
-    }
-}
-
-impl CacheControl {
-    /// By class, from text.
-    ///
-    /// # Errors
-    /// The class whose value cannot stand in a header.
-    pub fn new(values: [&Arc<str>; Class::ALL.len()], honour_object: bool) -> Result<Self, Class> {
-        let mut classes = [const { HeaderValue::from_static("no-store") }; Class::ALL.len()];
-        for (class, value) in Class::ALL.into_iter().zip(values) {
-            classes[class as usize] = HeaderValue::from_str(value).map_err(|_| class)?;
-        }
-        Ok(Self { classes, honour_object })
     }
 }
