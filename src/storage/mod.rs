@@ -13,6 +13,7 @@ use crate::media::AssetPath;
 
 pub mod directory;
 pub mod memory;
+pub mod s3;
 
 #[doc(hidden)]
 pub mod conformance;
@@ -20,6 +21,7 @@ pub mod conformance;
 pub use directory::Directory;
 
 pub use memory::Memory;
+pub use s3::{S3, S3Options};
 
 /// The bytes of an object, in order. An `Err` is the last item.
 pub type Body = BoxStream<'static, Result<Bytes, Error>>;
