@@ -14,6 +14,7 @@ use crate::media::AssetPath;
 pub mod directory;
 pub mod memory;
 pub mod health;
+pub mod s3;
 
 #[doc(hidden)]
 pub mod conformance;
@@ -22,6 +23,7 @@ pub use directory::Directory;
 pub use health::Health;
 
 pub use memory::Memory;
+pub use s3::{S3, S3Options};
 
 /// The bytes of an object, in order. An `Err` is the last item.
 pub type Body = BoxStream<'static, Result<Bytes, Error>>;

@@ -1,0 +1,220 @@
+//! Checks an answer against what was asked. Nothing that fails here is ever handed on.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use aws_sdk_s3::config::interceptors::BeforeDeserializationInterceptorContextRef;
+use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_s3::error::BoxError;
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use aws_sdk_s3::primitives::DateTime;
+
+use crate::storage::{Error, ObjectMeta, Validator};
+
+/// Refuses a 206 that does not say which part it is, and a 200 that says it is one.
+///
+/// The parsed answer has lost its status, so this looks at the response before it is parsed.
+#[derive(Debug)]
+pub(super) struct CheckRange;
+
+impl Intercept for CheckRange {
+    fn name(&self) -> &'static str {
+        "CheckRange"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let response = context.response();
+        let part = response.headers().get("content-range").is_some();
+        match (response.status().as_u16(), part) {
+            (206, false) => Err(invalid("a 206 without Content-Range").into()),
+            (200, true) => Err(invalid("a 200 with Content-Range").into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What the answer to a GET says of the object, and which part of it the body is.
+///
+/// A 200 to a ranged request is accepted where it is what the range asked for anyway: from the first byte, and
+/// the whole object no longer than the range. RFC 9110 §14.2 lets a server do so.
+pub(super) fn judge(
+    output: &GetObjectOutput,
+    asked: Option<&Range<u64>>,
+    versions: bool,
+) -> Result<(ObjectMeta, Range<u64>), Error> {
+    let announced = length(output.content_length)?;
+    let (len, range) = match (&output.content_range, asked) {
+        (Some(text), Some(asked)) => part(text, asked)?,
+        (Some(_), None) => return Err(invalid("a part where the whole was asked for")),
+        (None, asked) => {
+            let len = announced.ok_or_else(|| invalid("no Content-Length"))?;
+            if asked.is_some_and(|asked| asked.start != 0 || asked.end < len) {
+                return Err(invalid("the whole object where a part was asked for"));
+            }
+            (len, 0..len)
+        }
+    };
+    if announced.is_some_and(|announced| announced != range.end - range.start) {
+        return Err(invalid("Content-Length and Content-Range disagree"));
+    }
+    let meta = ObjectMeta {
+        len,
+        validator: Validator {
+            etag: etag(output.e_tag.as_deref(), output.last_modified.as_ref(), len)?,
+            version_id: version_id(output.version_id.as_deref(), versions),
+        },
+        last_modified: output.last_modified.and_then(system_time),
+        content_type: output.content_type.as_deref().map(Arc::from),
+        cache_control: output.cache_control.as_deref().map(Arc::from),
+        content_encoding: content_encoding(output.content_encoding.as_deref()),
+    };
+    Ok((meta, range))
+}
+
+/// What the answer to a HEAD says of the object.
+pub(super) fn judge_head(output: &HeadObjectOutput, versions: bool) -> Result<ObjectMeta, Error> {
+    let len = length(output.content_length)?.ok_or_else(|| invalid("no Content-Length"))?;
+    Ok(ObjectMeta {
+        len,
+        validator: Validator {
+            etag: etag(output.e_tag.as_deref(), output.last_modified.as_ref(), len)?,
+            version_id: version_id(output.version_id.as_deref(), versions),
+        },
+        last_modified: output.last_modified.and_then(system_time),
+        content_type: output.content_type.as_deref().map(Arc::from),
+        cache_control: output.cache_control.as_deref().map(Arc::from),
+        content_encoding: content_encoding(output.content_encoding.as_deref()),
+    })
+}
+
+/// Whether an entity tag is strong, and so of use in a condition on a part (RFC 9110 §8.8.1).
+pub(super) fn is_strong(etag: &str) -> bool {
+    !etag.starts_with("W/")
+}
+
+/// `Content-Range: bytes 0-99/1000`, as the whole length and the part. It has to begin where `asked` does, and
+/// to end with it or with the object.
+fn part(text: &str, asked: &Range<u64>) -> Result<(u64, Range<u64>), Error> {
+    let parsed = text.strip_prefix("bytes ").and_then(|rest| {
+        let (part, len) = rest.split_once('/')?;
+        let (first, last) = part.split_once('-')?;
+        let (first, last, len) = (number(first)?, number(last)?, number(len)?);
+        (first <= last && last < len).then_some((len, first..last + 1))
+    });
+    let (len, range) = parsed.ok_or_else(|| invalid("Content-Range is malformed"))?;
+    if range.start != asked.start || range.end != asked.end.min(len) {
+        return Err(invalid("Content-Range is another part than was asked for"));
+    }
+    Ok((len, range))
+}
+
+/// Digits only: `parse` alone would take a plus sign.
+fn number(text: &str) -> Option<u64> {
+    text.bytes()
+        .all(|b| b.is_ascii_digit())
+        .then(|| text.parse().ok())?
+}
+
+fn length(said: Option<i64>) -> Result<Option<u64>, Error> {
+    said.map(|len| u64::try_from(len).map_err(|_| invalid("a negative Content-Length")))
+        .transpose()
+}
+
+/// The entity tag, or a weak one made of length and time. An answer with neither is no object of S3's: some
+/// gateways send their error pages as a 200.
+fn etag(said: Option<&str>, modified: Option<&DateTime>, len: u64) -> Result<Arc<str>, Error> {
+    match (said.filter(|tag| !tag.is_empty()), modified) {
+        (Some(tag), _) if tag.ends_with('"') => Ok(tag.into()),
+        (Some(bare), _) => Ok(format!("\"{bare}\"").into()),
+        (None, Some(modified)) => Ok(format!("W/\"{len:x}-{:x}\"", modified.secs()).into()),
+        (None, None) => Err(invalid("neither ETag nor Last-Modified")),
+    }
+}
+
+fn version_id(said: Option<&str>, versions: bool) -> Option<Arc<str>> {
+    // "null" names what was there before the bucket had versions; it may be overwritten in place.
+    said.filter(|id| versions && *id != "null").map(Arc::from)
+}
+
+fn system_time(time: DateTime) -> Option<SystemTime> {
+    SystemTime::try_from(time).ok()
+}
+
+/// Drops `aws-chunked`, which is about an upload long past and which some servers store.
+fn content_encoding(said: Option<&str>) -> Option<Arc<str>> {
+    let kept: Vec<_> = said?
+        .split(',')
+        .map(str::trim)
+        .filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("aws-chunked"))
+        .collect();
+    (!kept.is_empty()).then(|| kept.join(", ").into())
+}
+
+fn invalid(what: &str) -> Error {
+    Error::Invalid(what.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{content_encoding, etag, part, version_id};
+    use crate::storage::Error;
+    use aws_sdk_s3::primitives::DateTime;
+
+    #[test]
+    fn a_content_range_has_to_be_what_was_asked_for() {
+        assert_eq!(part("bytes 0-99/1000", &(0..100)), Ok((1000, 0..100)));
+        assert_eq!(
+            part("bytes 900-999/1000", &(900..5000)),
+            Ok((1000, 900..1000))
+        );
+        let table = [
+            ("bytes 1-100/1000", 0..100),
+            ("bytes 0-98/1000", 0..100),
+            ("bytes 0-100/1000", 0..100),
+            ("bytes 0-99/*", 0..100),
+            ("bytes 0-99/50", 0..100),
+            ("bytes 99-0/1000", 99..100),
+            ("bytes +0-99/1000", 0..100),
+            ("bytes 0-99", 0..100),
+            ("bytes */1000", 0..100),
+            ("items 0-99/1000", 0..100),
+            ("bytes 0-18446744073709551615/18446744073709551616", 0..100),
+            ("", 0..100),
+        ];
+        for (text, asked) in table {
+            assert!(
+                matches!(part(text, &asked), Err(Error::Invalid(_))),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_entity_tag_is_quoted_or_made_weak() {
+        let time = DateTime::from_secs(255);
+        assert_eq!(&*etag(Some("\"a\""), None, 1).unwrap(), "\"a\"");
+        assert_eq!(&*etag(Some("W/\"a\""), None, 1).unwrap(), "W/\"a\"");
+        assert_eq!(&*etag(Some("a"), None, 1).unwrap(), "\"a\"");
+        assert_eq!(&*etag(None, Some(&time), 16).unwrap(), "W/\"10-ff\"");
+        assert!(matches!(etag(None, None, 1), Err(Error::Invalid(_))));
+    }
+
+    #[test]
+    fn versions_and_codings_are_told_where_they_mean_something() {
+        assert_eq!(version_id(Some("v1"), true).as_deref(), Some("v1"));
+        assert_eq!(version_id(Some("v1"), false), None);
+        assert_eq!(version_id(Some("null"), true), None);
+        assert_eq!(content_encoding(Some("aws-chunked")), None);
+        assert_eq!(
+            content_encoding(Some("gzip, aws-chunked")).as_deref(),
+            Some("gzip")
+        );
+    }
+}

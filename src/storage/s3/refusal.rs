@@ -1,0 +1,262 @@
+//! Puts the SDK's failures in the contract's words. The only place that knows S3's error codes.
+//!
+//! Of what S3 says, only codes and names are quoted: its messages and the SDK's debug output can carry signatures,
+//! key ids and session tokens.
+
+use std::error::Error as StdError;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+
+use super::Timeouts;
+use crate::storage::{Error, Phase};
+
+/// What an error's text and judgement need to know of the storage.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) bucket: String,
+    pub(super) region: String,
+    pub(super) absent_on_denied: bool,
+    pub(super) timeouts: Timeouts,
+}
+
+/// Judges a failed request.
+pub(super) fn judge<E>(error: &SdkError<E, HttpResponse>, context: &Context) -> Error
+where
+    E: ProvideErrorMetadata + StdError + 'static,
+{
+    match error {
+        SdkError::ServiceError(refused) => {
+            let code = refused.err().code().unwrap_or_default();
+            Answer::new(refused.raw(), code).judge(context)
+        }
+        // Parsing failed, or `CheckRange` refused the answer.
+        SdkError::ResponseError(broken) => match find::<Error>(error) {
+            Some(known) => known.clone(),
+            None if broken.raw().status().is_success() => {
+                Error::Invalid(format!("unreadable answer: {}", root_cause(error)).into())
+            }
+            None => Answer::new(broken.raw(), "").judge(context),
+        },
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => Error::Timeout {
+            phase: Phase::Connect,
+            limit: context.timeouts.connect,
+        },
+        SdkError::TimeoutError(_) => Error::Timeout {
+            phase: Phase::FirstByte,
+            limit: context.timeouts.first_byte,
+        },
+        SdkError::ConstructionFailure(_) => misconfigured(format!(
+            "a request to bucket {} cannot be built: {}",
+            context.bucket,
+            root_cause(error)
+        )),
+        _ => match find::<CredentialsError>(error) {
+            Some(cause) => no_credentials(cause, context),
+            None => Error::Unavailable(root_cause(error).into()),
+        },
+    }
+}
+
+fn no_credentials(error: &CredentialsError, context: &Context) -> Error {
+    let bucket = &context.bucket;
+    match error {
+        CredentialsError::CredentialsNotLoaded(_) => misconfigured(format!(
+            "no credentials for bucket {bucket}: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or \
+             give the pod, task or instance a role"
+        )),
+        CredentialsError::InvalidConfiguration(_) => misconfigured(format!(
+            "the source of credentials for bucket {bucket} is misconfigured: {}",
+            root_cause(error)
+        )),
+        // The service that gives them is down or slow, or refuses; it does not say which.
+        _ => Error::Unavailable(format!("no credentials: {}", root_cause(error)).into()),
+    }
+}
+
+/// A response that is not the object.
+struct Answer<'a> {
+    status: u16,
+    code: &'a str,
+    response: &'a HttpResponse,
+}
+
+impl<'a> Answer<'a> {
+    fn new(response: &'a HttpResponse, code: &'a str) -> Self {
+        Self {
+            status: response.status().as_u16(),
+            code,
+            response,
+        }
+    }
+
+    /// First by code, which is exact; then by status, which is all a HEAD tells.
+    fn judge(&self, context: &Context) -> Error {
+        self.by_code(context)
+            .unwrap_or_else(|| self.by_status(context))
+    }
+
+    fn by_code(&self, context: &Context) -> Option<Error> {
+        let bucket = &context.bucket;
+        Some(match self.code {
+            "NoSuchKey" | "KeyTooLongError" => Error::NotFound,
+            // The pinned version was deleted, or the version named is a delete marker.
+            "NoSuchVersion" | "MethodNotAllowed" => Error::Changed,
+            "NoSuchBucket" => misconfigured(format!(
+                "bucket {bucket} does not exist: create it or correct the name"
+            )),
+            "InvalidBucketName" => {
+                misconfigured(format!("{bucket:?} cannot name a bucket: correct the name"))
+            }
+            "InvalidAccessKeyId"
+            | "SignatureDoesNotMatch"
+            | "InvalidToken"
+            | "NotSignedUp"
+            | "AuthFailure"
+            | "InvalidSecurity" => misconfigured(format!(
+                "the credentials for bucket {bucket} are refused ({}): correct them",
+                self.code
+            )),
+            "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" => misconfigured(
+                format!("the credentials for bucket {bucket} have expired: renew them"),
+            ),
+            "RequestTimeTooSkewed" => misconfigured(format!(
+                "bucket {bucket} refuses this host's clock: set it right (NTP)"
+            )),
+            "PermanentRedirect"
+            | "AuthorizationHeaderMalformed"
+            | "IncorrectEndpoint"
+            | "IllegalLocationConstraintException" => self.wrong_region(context),
+            "AccountProblem" | "AllAccessDisabled" | "UserSuspended" => misconfigured(format!(
+                "the account behind bucket {bucket} is suspended ({}): see the provider's console",
+                self.code
+            )),
+            "InvalidObjectState" => Error::Archived(self.storage_class().into()),
+            "SlowDown"
+            | "Throttling"
+            | "ThrottlingException"
+            | "RequestLimitExceeded"
+            | "TooManyRequests"
+            | "BandwidthLimitExceeded"
+            | "ServiceUnavailable"
+            | "TooManyRequestsException" => Error::Throttled,
+            _ => return None,
+        })
+    }
+
+    fn by_status(&self, context: &Context) -> Error {
+        match self.status {
+            304 => Error::NotModified,
+            301 => self.wrong_region(context),
+            // S3 has no other word for these on a HEAD, which has no body to carry a code.
+            400 if self.code.is_empty() => match self.header("x-amz-bucket-region") {
+                Some(region) if region != context.region => self.wrong_region(context),
+                _ => misconfigured(format!(
+                    "bucket {} refuses the request without a reason (400): look for expired credentials or the \
+                     wrong region",
+                    context.bucket
+                )),
+            },
+            401 => misconfigured(format!(
+                "the credentials for bucket {} are refused (401): correct them",
+                context.bucket
+            )),
+            403 if context.absent_on_denied => Error::NotFound,
+            403 => Error::Denied(self.named("403").into()),
+            404 | 410 => Error::NotFound,
+            412 => Error::Changed,
+            416 => Error::RangeNotSatisfiable {
+                len: self.object_len(),
+            },
+            429 | 503 => Error::Throttled,
+            300..400 | 408 | 500.. => {
+                Error::Unavailable(self.named(&self.status.to_string()).into())
+            }
+            _ => Error::Invalid(self.named(&self.status.to_string()).into()),
+        }
+    }
+
+    fn wrong_region(&self, context: &Context) -> Error {
+        let Context { bucket, region, .. } = context;
+        let told = self
+            .header("x-amz-bucket-region")
+            .or_else(|| self.element("Region"));
+        misconfigured(match told {
+            Some(right) if right != region && is_name(right) => format!(
+                "bucket {bucket} is in region {right} and was asked for in {region}: set region to {right}"
+            ),
+            _ => {
+                format!("bucket {bucket} is not in region {region}: set region to the bucket's own")
+            }
+        })
+    }
+
+    fn storage_class(&self) -> &str {
+        let class = self
+            .element("StorageClass")
+            .or_else(|| self.header("x-amz-storage-class"));
+        class.filter(|class| is_name(class)).unwrap_or("archive")
+    }
+
+    fn object_len(&self) -> Option<u64> {
+        let header = self
+            .header("content-range")
+            .and_then(|text| text.strip_prefix("bytes */"));
+        header
+            .or_else(|| self.element("ActualObjectSize"))?
+            .trim()
+            .parse()
+            .ok()
+    }
+
+    /// The code if there is one that can be a code, else `otherwise`.
+    fn named(&self, otherwise: &str) -> String {
+        if is_name(self.code) {
+            self.code.to_owned()
+        } else {
+            otherwise.to_owned()
+        }
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.response.headers().get(name)
+    }
+
+    /// The text of an element of the error document. These hold plain words and numbers, so no parser is needed.
+    fn element(&self, name: &str) -> Option<&str> {
+        let body = std::str::from_utf8(self.response.body().bytes()?).ok()?;
+        let (_, rest) = body.split_once(&format!("<{name}>"))?;
+        rest.split_once(&format!("</{name}>"))
+            .map(|(text, _)| text.trim())
+    }
+}
+
+/// Whether a server's word can be quoted: short, and of letters, digits and a few marks.
+fn is_name(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    !text.is_empty() && text.len() <= 64 && text.bytes().all(plain)
+}
+
+fn misconfigured(text: String) -> Error {
+    Error::Misconfigured(text.into())
+}
+
+/// The text of the innermost cause: `Connection refused (os error 111)`.
+pub(super) fn root_cause(error: &(dyn StdError + 'static)) -> String {
+    chain(error).last().unwrap_or(error).to_string()
+}
+
+fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+    chain(error).find_map(|e| e.downcast_ref())
+}
+
+/// The error and what caused it, outermost first.
+fn chain<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&e| e.source())
+}
+
+#[cfg(test)]
+mod tests;
