@@ -15,6 +15,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+pub mod h2;
 pub mod scripted;
 
 pub use scripted::Scripted;
