@@ -1,0 +1,254 @@
+//! What single texts must look like. Each check gives the canonical form, or what to write instead.
+
+use super::format::quoted;
+
+type Checked = Result<String, String>;
+
+/// A name for a storage.
+pub(super) fn storage_name(text: &str) -> Checked {
+    let fits =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+    if (1..=32).contains(&text.len()) && text.bytes().all(fits) {
+        return Ok(text.to_owned());
+    }
+    Err("a storage's name has 1 to 32 of a-z, 0-9, - and _, write \"media\"".to_owned())
+}
+
+/// A prefix of storage keys: without a leading slash, with one at the end, or empty.
+pub(super) fn key_prefix(text: &str) -> Checked {
+    let trimmed = text.trim_matches('/');
+    if trimmed.is_empty() {
+        return Ok(String::new());
+    }
+    segments(trimmed)?;
+    Ok(format!("{trimmed}/"))
+}
+
+/// A prefix of URL paths, decoded: with a slash at both ends.
+pub(super) fn route_path(text: &str) -> Checked {
+    let Some(path) = text.strip_prefix('/') else {
+        return Err(format!(
+            "must start with a slash, write {}",
+            quoted(&format!("/{text}"))
+        ));
+    };
+    if text.contains(['%', '?', '#', '*']) {
+        return Err(
+            "must be a plain decoded path without %, ?, # and *, write \"/vod/\"".to_owned(),
+        );
+    }
+    if path.is_empty() {
+        return Ok("/".to_owned());
+    }
+    let trimmed = path.strip_suffix('/').unwrap_or(path);
+    segments(trimmed)?;
+    Ok(format!("/{trimmed}/"))
+}
+
+/// What no path of an asset can have would make a prefix that never matches, or one that leaves the storage.
+fn segments(path: &str) -> Result<(), String> {
+    if path.len() > 512 {
+        return Err("is longer than 512 bytes, shorten it".to_owned());
+    }
+    if path.contains(|c: char| c == '\\' || c.is_control()) {
+        return Err(
+            "must not contain backslashes or control characters, write \"titles/\"".to_owned(),
+        );
+    }
+    match path
+        .split('/')
+        .find(|segment| matches!(*segment, "" | "." | ".."))
+    {
+        Some("") => Err("must not contain an empty segment, write single slashes".to_owned()),
+        Some(dots) => Err(format!(
+            "must not contain a {dots} segment, write the path without it"
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The name of a bucket, by the rules of S3 for general-purpose buckets.
+pub(super) fn bucket(text: &str) -> Checked {
+    let fits =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte);
+    let ends = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = text.as_bytes();
+    if text.starts_with("s3://") || text.contains('/') {
+        let name = text
+            .trim_start_matches("s3://")
+            .split('/')
+            .next()
+            .unwrap_or_default();
+        return Err(format!(
+            "must be the bucket's name alone, write {} and the rest as prefix",
+            quoted(name)
+        ));
+    }
+    let valid = (3..=63).contains(&text.len())
+        && bytes.iter().copied().all(fits)
+        && ends(bytes.first())
+        && ends(bytes.last())
+        && !text.contains("..")
+        && text.parse::<std::net::Ipv4Addr>().is_err();
+    if valid {
+        return Ok(text.to_owned());
+    }
+    Err("a bucket's name has 3 to 63 of a-z, 0-9, - and ., starts and ends with a letter or digit, \
+         and is no IP address, write \"my-bucket\""
+        .to_owned())
+}
+
+/// A region of AWS, or whatever another service calls its own.
+pub(super) fn region(text: &str) -> Checked {
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if (1..=64).contains(&text.len()) && text.bytes().all(fits) {
+        return Ok(text.to_owned());
+    }
+    Err("a region has a-z, 0-9 and -, write \"eu-central-1\"".to_owned())
+}
+
+/// The URL of a service: scheme and authority.
+pub(super) fn endpoint(text: &str) -> Checked {
+    if is_base_url(text.trim_end_matches('/')) {
+        return Ok(text.trim_end_matches('/').to_owned());
+    }
+    Err(
+        "must be http:// or https:// and a host, without a path, write \"http://localhost:9000\""
+            .to_owned(),
+    )
+}
+
+/// The value of `Access-Control-Allow-Origin`: one constant for every answer, so that no cache can mix them up.
+pub(super) fn cors_origin(text: &str) -> Checked {
+    if text == "*" || is_base_url(text) {
+        return Ok(text.to_owned());
+    }
+    Err(
+        "must be \"*\" or one origin without a slash at its end, write \"https://player.example\""
+            .to_owned(),
+    )
+}
+
+fn is_base_url(text: &str) -> bool {
+    let authority = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+    authority.is_some_and(|authority| {
+        !authority.is_empty() && !authority.starts_with(':') && authority.bytes().all(fits)
+    })
+}
+
+/// The name of a profile in the AWS configuration files.
+pub(super) fn profile(text: &str) -> Checked {
+    if !text.trim().is_empty() && !text.contains(char::is_control) {
+        return Ok(text.to_owned());
+    }
+    Err("must name a profile of the AWS configuration files, write \"media\"".to_owned())
+}
+
+/// The number of an AWS account.
+pub(super) fn account(text: &str) -> Checked {
+    if text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(text.to_owned());
+    }
+    Err("an account is twelve digits in quotes, write \"123456789012\"".to_owned())
+}
+
+/// The value of a Cache-Control header.
+pub(super) fn cache_control(text: &str) -> Checked {
+    let visible = text
+        .bytes()
+        .all(|byte| byte == b' ' || byte.is_ascii_graphic());
+    if visible && !text.trim().is_empty() {
+        return Ok(text.trim().to_owned());
+    }
+    Err("must be directives in plain ASCII, write \"public, max-age=60\"".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_take_their_canonical_form() {
+        for (text, canonical) in [
+            ("/", "/"),
+            ("/vod", "/vod/"),
+            ("/vod/", "/vod/"),
+            ("/a b/c", "/a b/c/"),
+        ] {
+            assert_eq!(route_path(text).as_deref(), Ok(canonical), "{text}");
+        }
+        for (text, canonical) in [
+            ("", ""),
+            ("/", ""),
+            ("titles", "titles/"),
+            ("/a/b/", "a/b/"),
+        ] {
+            assert_eq!(key_prefix(text).as_deref(), Ok(canonical), "{text}");
+        }
+        for text in [
+            "", "vod", "/../x", "/a//b", "/a\\b", "/%2e", "/a?b", "/a/*", "//",
+        ] {
+            assert!(route_path(text).is_err(), "{text}");
+        }
+        for text in ["..", "a/../b", "a//b", "a\0", "./a"] {
+            assert!(key_prefix(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn buckets_follow_the_rules_of_s3() {
+        for text in ["abc", "my-bucket", "my.bucket.1", "1ab"] {
+            assert!(bucket(text).is_ok(), "{text}");
+        }
+        for text in [
+            "",
+            "ab",
+            "My-bucket",
+            "my_bucket",
+            "-abc",
+            "abc.",
+            "a..b",
+            "192.168.0.1",
+            "s3://abc/x",
+        ] {
+            assert!(bucket(text).is_err(), "{text}");
+        }
+        assert!(bucket(&"a".repeat(64)).is_err());
+    }
+
+    #[test]
+    fn urls_have_a_host_and_nothing_else() {
+        for text in [
+            "http://localhost:9000",
+            "https://s3.example/",
+            "http://[::1]:9000",
+        ] {
+            assert!(endpoint(text).is_ok(), "{text}");
+        }
+        for text in [
+            "",
+            "localhost:9000",
+            "https://",
+            "https://:80",
+            "https://a/b",
+            "https://u@h",
+            "ftp://a",
+        ] {
+            assert!(endpoint(text).is_err(), "{text}");
+        }
+        assert!(cors_origin("*").is_ok() && cors_origin("https://a.example").is_ok());
+        assert!(
+            cors_origin("https://a.example/").is_err()
+                && cors_origin("https://a, https://b").is_err()
+        );
+    }
+
+    #[test]
+    fn headers_cannot_be_injected() {
+        assert!(cache_control("public\r\nX-Evil: 1").is_err());
+        assert!(cache_control(" ").is_err());
+    }
+}
