@@ -112,7 +112,14 @@ impl Body {
     }
 
     fn of(content: Content, len: u64) -> Self {
-        Self { content, len, left: len, broken: None, observer: None, held: None }
+        Self {
+            content,
+            len,
+            left: len,
+            broken: None,
+            observer: None,
+            held: None,
+        }
     }
 
     /// Who is told how the body ended.
@@ -155,7 +162,9 @@ impl http_body::Body for Body {
             }
             Some(Ok(_)) => BodyError { reason: "too_long" },
             Some(Err(error)) => error,
-            None => BodyError { reason: "too_short" },
+            None => BodyError {
+                reason: "too_short",
+            },
         };
         self.broken = Some(failure.reason);
         Poll::Ready(Some(Err(failure)))

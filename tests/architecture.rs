@@ -77,7 +77,10 @@ impl Imports {
             }
             syn::UseTree::Glob(_) => self.path(prefix.into_iter()),
             syn::UseTree::Group(group) => {
-                group.items.iter().for_each(|tree| self.tree(tree, prefix.clone()));
+                group
+                    .items
+                    .iter()
+                    .for_each(|tree| self.tree(tree, prefix.clone()));
             }
         }
     }
@@ -90,7 +93,11 @@ impl<'ast> Visit<'ast> for Imports {
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
         if path.segments.len() > 1 {
-            self.path(path.segments.iter().map(|segment| segment.ident.to_string()));
+            self.path(
+                path.segments
+                    .iter()
+                    .map(|segment| segment.ident.to_string()),
+            );
         }
         syn::visit::visit_path(self, path);
     }
@@ -98,7 +105,10 @@ impl<'ast> Visit<'ast> for Imports {
     fn visit_item_mod(&mut self, module: &'ast syn::ItemMod) {
         // Tests may look anywhere.
         let is_test = module.attrs.iter().any(|attr| {
-            attr.path().is_ident("cfg") && quote::ToTokens::to_token_stream(attr).to_string().contains("test")
+            attr.path().is_ident("cfg")
+                && quote::ToTokens::to_token_stream(attr)
+                    .to_string()
+                    .contains("test")
         });
         if !is_test {
             syn::visit::visit_item_mod(self, module);
@@ -109,10 +119,19 @@ impl<'ast> Visit<'ast> for Imports {
 /// Every source file with its imports; test files aside.
 fn sources() -> Vec<(String, Imports)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let files = WalkDir::new(&root).sort_by_file_name().into_iter().map(|entry| entry.unwrap());
+    let files = WalkDir::new(&root)
+        .sort_by_file_name()
+        .into_iter()
+        .map(|entry| entry.unwrap());
     let rust = files.filter(|entry| entry.path().extension().is_some_and(|e| e == "rs"));
     rust.map(|entry| {
-        let name = entry.path().strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+        let name = entry
+            .path()
+            .strip_prefix(&root)
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned();
         let text = std::fs::read_to_string(entry.path()).unwrap();
         let mut imports = Imports::default();
         imports.visit_file(&syn::parse_file(&text).unwrap());
@@ -140,7 +159,11 @@ fn imports_point_down_the_tiers() {
             continue;
         }
         let tier = tier_of(module).unwrap_or_else(|| panic!("{file}: {module} stands on no tier"));
-        for imported in imports.modules.iter().filter(|imported| *imported != module) {
+        for imported in imports
+            .modules
+            .iter()
+            .filter(|imported| *imported != module)
+        {
             let below = tier_of(imported).is_some_and(|other| other > tier);
             let alone = ALONE.contains(&module);
             if !below || alone || NEVER.contains(&(module, imported)) {
@@ -148,7 +171,11 @@ fn imports_point_down_the_tiers() {
             }
         }
     }
-    assert!(wrong.is_empty(), "imports that point up or sideways:\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "imports that point up or sideways:\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]
@@ -156,20 +183,41 @@ fn crates_stop_where_they_belong() {
     let mut wrong = Vec::new();
     for (file, imports) in sources() {
         for (name, places) in CRATES {
-            if imports.crates.contains(name) && !places.iter().any(|place| file.starts_with(place)) {
+            if imports.crates.contains(name) && !places.iter().any(|place| file.starts_with(place))
+            {
                 wrong.push(format!("{file} names the crate {name}"));
             }
         }
     }
-    assert!(wrong.is_empty(), "crates out of their place:\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "crates out of their place:\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]
 fn the_suite_sees_what_it_judges() {
     let sources = sources();
-    assert!(sources.len() > 30, "only {} files were found", sources.len());
-    let (_, handler) = sources.iter().find(|(name, _)| name == "handler/mod.rs").unwrap();
-    assert!(handler.modules.contains("delivery"), "an import that is there was not seen");
-    let (_, tcp) = sources.iter().find(|(name, _)| name == "transport/tcp.rs").unwrap();
-    assert!(tcp.crates.contains("hyper"), "a crate that is there was not seen");
+    assert!(
+        sources.len() > 30,
+        "only {} files were found",
+        sources.len()
+    );
+    let (_, handler) = sources
+        .iter()
+        .find(|(name, _)| name == "handler/mod.rs")
+        .unwrap();
+    assert!(
+        handler.modules.contains("delivery"),
+        "an import that is there was not seen"
+    );
+    let (_, tcp) = sources
+        .iter()
+        .find(|(name, _)| name == "transport/tcp.rs")
+        .unwrap();
+    assert!(
+        tcp.crates.contains("hyper"),
+        "a crate that is there was not seen"
+    );
 }

@@ -86,7 +86,7 @@ fn the_environment_wins_over_the_file() {
         text,
         &[
             ("CAUDAL_CACHE__MEMORY", "4GiB"),
-            ("CAUDAL_CACHE__VERSIONS", "7"),
+            ("CAUDAL_CACHE__FILL_ATTEMPTS", "7"),
             ("CAUDAL_LOG__ACCESS", "false"),
             ("caudal_log__level", "debug"),
             ("CAUDAL_SERVER__LISTEN", "[\"127.0.0.1:1\", \"[::1]:1\"]"),
@@ -103,7 +103,7 @@ fn the_environment_wins_over_the_file() {
     )
     .unwrap();
     assert_eq!(config.cache.memory, 4 << 30);
-    assert_eq!(config.cache.versions, 7);
+    assert_eq!(config.cache.fill_attempts, 7);
     assert!(!config.log.access);
     assert_eq!(config.log.level, Level::Debug);
     assert_eq!(config.server.listen.len(), 2);

@@ -78,12 +78,16 @@ impl App {
     /// # Errors
     /// See [`Error`]. A storage that cannot be reached is none: readiness says so, and it may come back.
     pub fn load(config: &Config, extras: Extras) -> Result<Self, Error> {
-        let background = Builder::new_multi_thread().thread_name("background").enable_all().build()?;
+        let background = Builder::new_multi_thread()
+            .thread_name("background")
+            .enable_all()
+            .build()?;
         let instruments = Arc::new(Instruments::new());
 
         let opened = background.block_on(storages::open(config, extras.storages, &instruments))?;
         let health = Health::new(opened.iter().map(|s| (s.name.clone(), s.probed.clone())));
-        let ids: HashMap<&str, StorageId> = opened.iter().map(|s| (s.name.as_str(), s.id)).collect();
+        let ids: HashMap<&str, StorageId> =
+            opened.iter().map(|s| (s.name.as_str(), s.id)).collect();
 
         let memory = settings::shares(config);
         let cache = Cache::new(
@@ -107,7 +111,12 @@ impl App {
             access_log,
             instruments: instruments.clone(),
         });
-        let admin = Admin::new(health.clone(), cache.clone(), instruments.clone(), extras.demo);
+        let admin = Admin::new(
+            health.clone(),
+            cache.clone(),
+            instruments.clone(),
+            extras.demo,
+        );
 
         let workers = match config.server.workers {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -145,15 +154,25 @@ impl App {
     /// When the system refuses a thread.
     pub fn start(self) -> Result<Running, Error> {
         let (addrs, admin_addr) = (self.addrs().to_vec(), self.admin_addr());
-        self.background.spawn(watch(self.health, self.instruments.clone()));
-        self.background.spawn(upkeep(self.cache, self.instruments.clone()));
+        self.background
+            .spawn(watch(self.health, self.instruments.clone()));
+        self.background
+            .spawn(upkeep(self.cache, self.instruments.clone()));
         let (viewers_drain, viewers_draining) = Drain::new();
         let (operators_drain, operators_draining) = Drain::new();
         let (limits, instruments) = (self.limits, self.instruments);
-        let viewers =
-            self.viewers.serve(self.handler, limits.clone(), instruments.clone(), viewers_draining)?;
-        let operators =
-            self.operators.serve(self.admin.clone(), limits, Arc::new(Instruments::new()), operators_draining)?;
+        let viewers = self.viewers.serve(
+            self.handler,
+            limits.clone(),
+            instruments.clone(),
+            viewers_draining,
+        )?;
+        let operators = self.operators.serve(
+            self.admin.clone(),
+            limits,
+            Arc::new(Instruments::new()),
+            operators_draining,
+        )?;
         Ok(Running {
             addrs,
             admin_addr,
@@ -242,7 +261,9 @@ async fn watch(health: Health, instruments: Arc<Instruments>) {
         instruments.storage_ready(name).set(ready);
         match &report.detail {
             None => tracing::info!(storage = name, "storage is ready"),
-            Some(detail) => tracing::warn!(storage = name, state = ?report.state, detail, "storage is not ready"),
+            Some(detail) => {
+                tracing::warn!(storage = name, state = ?report.state, detail, "storage is not ready")
+            }
         }
     };
     health.watch(changed).await;
@@ -271,7 +292,10 @@ fn routes(
 ) -> Result<Routes, Error> {
     let route = |route: &config::Route| {
         let storage = ids.get(route.storage.as_str()).copied().ok_or_else(|| {
-            Error::Config(format!("route {}: there is no storage.{}", route.path, route.storage))
+            Error::Config(format!(
+                "route {}: there is no storage.{}",
+                route.path, route.storage
+            ))
         })?;
         Ok(Route {
             path: route.path.as_str().into(),
@@ -281,7 +305,11 @@ fn routes(
             instruments: Arc::new(instruments.route(&route.path)),
         })
     };
-    let routes = config.route.iter().map(route).collect::<Result<_, Error>>()?;
+    let routes = config
+        .route
+        .iter()
+        .map(route)
+        .collect::<Result<_, Error>>()?;
     Ok(Routes::new(routes, Arc::new(instruments.route("-"))))
 }
 

@@ -22,7 +22,11 @@ pub(super) struct Shares {
 pub(super) fn shares(config: &Config) -> Shares {
     let memory = config.cache.memory;
     let (versions, variants) = (memory / 16, memory / 32);
-    Shares { blocks: memory - versions - variants, versions, variants }
+    Shares {
+        blocks: memory - versions - variants,
+        versions,
+        variants,
+    }
 }
 
 pub(super) fn cache(config: &Config, shares: &Shares) -> Settings {
@@ -58,14 +62,21 @@ pub(super) fn compression(config: &Config, shares: &Shares) -> Compression {
 pub(super) fn cache_control(config: &Config) -> Result<CacheControl, Error> {
     let value = |class: Class| {
         let text = &policy(&config.freshness, class).cache_control;
-        HeaderValue::from_str(text)
-            .map_err(|error| Error::Config(format!("freshness.{}.cache_control: {error}", class.as_str())))
+        HeaderValue::from_str(text).map_err(|error| {
+            Error::Config(format!(
+                "freshness.{}.cache_control: {error}",
+                class.as_str()
+            ))
+        })
     };
     let mut classes = [const { HeaderValue::from_static("no-store") }; Class::ALL.len()];
     for class in Class::ALL {
         classes[class as usize] = value(class)?;
     }
-    Ok(CacheControl { classes, honour_object: config.freshness.honour_object_cache_control })
+    Ok(CacheControl {
+        classes,
+        honour_object: config.freshness.honour_object_cache_control,
+    })
 }
 
 pub(super) fn limits(config: &Config) -> Limits {

@@ -36,16 +36,21 @@ const NAME: &str = "demo";
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut config = demo_config(load_config(None)?);
     override_addresses(&mut config, vec![args.listen], Some(args.admin));
-    init_log(&config);
+    init_log(&config)?;
     // The page needs to know the title's address before the port is bound, so it has to be a fixed one.
     if args.listen.port() == 0 {
         return Err(Unusable::from("demo: --listen needs a port other than 0"));
     }
     let base = format!("http://{}/{NAME}", reachable(args.listen));
-    let demo = Demo { hls: format!("{base}/master.m3u8"), dash: format!("{base}/manifest.mpd") };
+    let demo = Demo {
+        hls: format!("{base}/master.m3u8"),
+        dash: format!("{base}/manifest.mpd"),
+    };
     let storage: Arc<dyn crate::storage::Storage> = Arc::new(title()?);
-    let extras =
-        Extras { storages: [(NAME.to_owned(), storage)].into(), demo: Some(demo.clone()) };
+    let extras = Extras {
+        storages: [(NAME.to_owned(), storage)].into(),
+        demo: Some(demo.clone()),
+    };
     let running = start(&config, extras)?;
     let admin = reachable(running.admin_addr());
     println!(
@@ -57,7 +62,14 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 fn demo_config(mut config: Config) -> Config {
-    config.storage = [(NAME.to_owned(), Storage { kind: StorageKind::Memory, ..Storage::default() })].into();
+    config.storage = [(
+        NAME.to_owned(),
+        Storage {
+            kind: StorageKind::Memory,
+            ..Storage::default()
+        },
+    )]
+    .into();
     config.route = vec![Route {
         path: format!("/{NAME}/"),
         storage: NAME.into(),
@@ -72,7 +84,9 @@ fn title() -> anyhow::Result<Memory> {
     let memory = Memory::new();
     for name in Title::iter() {
         let path = AssetPath::from_decoded(&name)?;
-        let Some(file) = Title::get(&name) else { continue };
+        let Some(file) = Title::get(&name) else {
+            continue;
+        };
         let bytes = match file.data {
             std::borrow::Cow::Borrowed(bytes) => bytes::Bytes::from_static(bytes),
             std::borrow::Cow::Owned(bytes) => bytes.into(),

@@ -1,9 +1,13 @@
 //! The command line: one file a subcommand.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{Config, Level, LogFormat};
 
@@ -64,29 +68,43 @@ pub fn run() -> ExitCode {
 /// The configuration: from the file named on the command line, else by `CAUDAL_CONFIG`, else defaults.
 fn load_config(path: Option<PathBuf>) -> anyhow::Result<Config> {
     let path = path.or_else(|| std::env::var_os("CAUDAL_CONFIG").map(PathBuf::from));
-    Config::load(path.as_deref(), std::env::vars()).map_err(Unusable::from)
+    // A variable that is not UTF-8 cannot be one of ours.
+    let env = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    Config::load(path.as_deref(), env).map_err(Unusable::from)
 }
 
-/// Sends diagnostics to stderr; stdout is the access log's.
-fn init_log(config: &Config) {
-    let level = match config.log.level {
-        Level::Error => tracing::Level::ERROR,
-        Level::Warn => tracing::Level::WARN,
-        Level::Info => tracing::Level::INFO,
-        Level::Debug => tracing::Level::DEBUG,
-        Level::Trace => tracing::Level::TRACE,
+/// Sends diagnostics to stderr; stdout is the access log's. `CAUDAL_LOG` outranks the configuration and
+/// takes a level for each module: `info,caudal::cache=debug`.
+fn init_log(config: &Config) -> anyhow::Result<()> {
+    let filter = match std::env::var("CAUDAL_LOG") {
+        Ok(text) => text.parse::<Targets>().map_err(|error| {
+            Unusable::from(format!("CAUDAL_LOG = {text:?}: {error}; write info,caudal::cache=debug"))
+        })?,
+        Err(_) => Targets::new().with_default(level(config.log.level)),
     };
-    let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let terminal = std::io::stderr().is_terminal();
     let json = match config.log.format {
         LogFormat::Json => true,
         LogFormat::Text => false,
         LogFormat::Auto => !terminal,
     };
-    let log = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(std::io::stderr)
-        .with_ansi(terminal)
-        .with_target(false);
-    // A second initialisation (two servers in one test process) keeps the first.
-    let _ = if json { log.json().flatten_event(true).try_init() } else { log.try_init() };
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(terminal);
+    let log = tracing_subscriber::registry().with(filter);
+    // A second initialisation (two servers in one process) keeps the first.
+    let _ = match json {
+        true => log.with(lines.json().flatten_event(true)).try_init(),
+        false => log.with(lines.with_target(false)).try_init(),
+    };
+    Ok(())
+}
+
+fn level(level: Level) -> tracing::Level {
+    match level {
+        Level::Error => tracing::Level::ERROR,
+        Level::Warn => tracing::Level::WARN,
+        Level::Info => tracing::Level::INFO,
+        Level::Debug => tracing::Level::DEBUG,
+        Level::Trace => tracing::Level::TRACE,
+    }
 }

@@ -41,7 +41,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     override_addresses(&mut config, args.listen, args.admin);
     config.require_storage().map_err(Unusable::from)?;
-    init_log(&config);
+    init_log(&config)?;
     let running = start(&config, Extras::default())?;
     tracing::info!(listen = ?running.addrs(), admin = %running.admin_addr(), "serving");
     until_stopped(running)
@@ -51,7 +51,10 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 const MEDIA: &str = "media";
 
 fn folder_storage(path: PathBuf) -> Storage {
-    Storage { kind: StorageKind::Directory { path }, ..Storage::default() }
+    Storage {
+        kind: StorageKind::Directory { path },
+        ..Storage::default()
+    }
 }
 
 pub(super) fn override_addresses(
@@ -102,7 +105,9 @@ pub(super) fn until_stopped(running: Running) -> anyhow::Result<ExitCode> {
     });
     match running.stop() {
         Stopped::Drained => tracing::info!("stopped: every viewer was served to the end"),
-        Stopped::TimedOut => tracing::warn!("stopped: some viewers were cut, the drain timeout was up"),
+        Stopped::TimedOut => {
+            tracing::warn!("stopped: some viewers were cut, the drain timeout was up")
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -210,8 +210,6 @@ pub struct Cache {
     pub fill_timeout: Duration,
     /// How often the body of one fill may break: resumes and the first attempt together.
     pub fill_attempts: u32,
-    /// What is known of assets (length, validator, freshness, absence): the most entries.
-    pub versions: u64,
 }
 
 impl Default for Cache {
@@ -224,7 +222,6 @@ impl Default for Cache {
             fill_wait: seconds(2),
             fill_timeout: seconds(60),
             fill_attempts: 4,
-            versions: 250_000,
         }
     }
 }
@@ -238,7 +235,6 @@ impl Cache {
         keys.key("fill_wait", &mut self.fill_wait, Time::ANY);
         keys.key("fill_timeout", &mut self.fill_timeout, Time::POSITIVE);
         keys.key("fill_attempts", &mut self.fill_attempts, Count(1..=100));
-        keys.key("versions", &mut self.versions, Count(1..=100_000_000));
     }
 
     /// The part of `memory` kept for fills in flight, in bytes; at least one run.

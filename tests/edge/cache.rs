@@ -20,7 +20,10 @@ fn scripted(path: &str, bytes: &Bytes) -> Arc<Scripted> {
 }
 
 fn request(path: &str) -> http::Request<Empty<Bytes>> {
-    http::Request::get(path).header("host", "caudal.test").body(Empty::new()).unwrap()
+    http::Request::get(path)
+        .header("host", "caudal.test")
+        .body(Empty::new())
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -33,7 +36,11 @@ async fn a_thousand_viewers_of_a_cold_object_cost_one_storage_read() {
     for _ in 0..1000 {
         let addr = server.addr;
         viewers.push(tokio::spawn(async move {
-            let response = connect(addr).await.send_request(request("/a.m4s")).await.unwrap();
+            let response = connect(addr)
+                .await
+                .send_request(request("/a.m4s"))
+                .await
+                .unwrap();
             let mut body = response.into_body();
             let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
             (first, Instant::now(), body)
@@ -62,12 +69,23 @@ async fn a_leader_that_leaves_hurts_no_follower() {
     let storage = scripted("a.m4s", &bytes);
     storage.close_gate();
     let server = Server::over(storage.clone(), "");
-    let leader = connect(server.addr).await.send_request(request("/a.m4s")).await.unwrap();
-    let follower = connect(server.addr).await.send_request(request("/a.m4s")).await.unwrap();
+    let leader = connect(server.addr)
+        .await
+        .send_request(request("/a.m4s"))
+        .await
+        .unwrap();
+    let follower = connect(server.addr)
+        .await
+        .send_request(request("/a.m4s"))
+        .await
+        .unwrap();
     drop(leader);
     tokio::time::sleep(Duration::from_millis(50)).await;
     storage.open_gate();
-    assert_eq!(follower.into_body().collect().await.unwrap().to_bytes(), bytes);
+    assert_eq!(
+        follower.into_body().collect().await.unwrap().to_bytes(),
+        bytes
+    );
     assert_eq!(storage.reads().len(), 1);
 }
 
@@ -77,12 +95,24 @@ async fn a_fill_goes_on_when_every_client_has_left() {
     let storage = scripted("a.m4s", &bytes);
     storage.close_gate();
     let server = Server::over(storage.clone(), "");
-    drop(connect(server.addr).await.send_request(request("/a.m4s")).await.unwrap());
+    drop(
+        connect(server.addr)
+            .await
+            .send_request(request("/a.m4s"))
+            .await
+            .unwrap(),
+    );
     storage.open_gate();
-    until("the fill is done", async || server.metric("caudal_fills_total{outcome=\"full\"}").await == 1.0).await;
+    until("the fill is done", async || {
+        server.metric("caudal_fills_total{outcome=\"full\"}").await == 1.0
+    })
+    .await;
     let answer = server.get("/a.m4s").await;
     assert_eq!(answer.bytes(), &bytes);
-    assert!(answer.header("cache-status").starts_with("caudal; hit"), "{answer:?}");
+    assert!(
+        answer.header("cache-status").starts_with("caudal; hit"),
+        "{answer:?}"
+    );
     assert_eq!(storage.reads().len(), 1);
 }
 
@@ -92,9 +122,20 @@ async fn an_object_replaced_mid_read_never_mixes_versions() {
     let storage = scripted("a.mp4", &old);
     let server = Server::over(storage.clone(), "");
     // The first run of 8 MiB is the old one; then the object is replaced.
-    let response = connect(server.addr).await.send_request(request("/a.mp4")).await.unwrap();
+    let response = connect(server.addr)
+        .await
+        .send_request(request("/a.mp4"))
+        .await
+        .unwrap();
     let mut body = response.into_body();
-    let mut got = body.frame().await.unwrap().unwrap().into_data().unwrap().to_vec();
+    let mut got = body
+        .frame()
+        .await
+        .unwrap()
+        .unwrap()
+        .into_data()
+        .unwrap()
+        .to_vec();
     storage.put("a.mp4", new.clone(), "v2");
     let cut = loop {
         match body.frame().await {
@@ -118,17 +159,25 @@ async fn an_object_replaced_before_the_first_byte_starts_over() {
     let server = Server::over(storage.clone(), "");
     server.get_with("/a.mp4", &[("range", "bytes=0-9")]).await;
     storage.put("a.mp4", new.clone(), "v2");
-    let answer = server.get_with("/a.mp4", &[("range", "bytes=1048576-1048585")]).await;
+    let answer = server
+        .get_with("/a.mp4", &[("range", "bytes=1048576-1048585")])
+        .await;
     assert_eq!(answer.status, StatusCode::PARTIAL_CONTENT);
     assert_eq!(answer.bytes(), &new[MIB..MIB + 10]);
-    assert_eq!(answer.header("content-range"), "bytes 1048576-1048585/3145728");
+    assert_eq!(
+        answer.header("content-range"),
+        "bytes 1048576-1048585/3145728"
+    );
     assert_eq!(storage.reads()[1].pinned.as_deref(), Some("\"v1\""));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storage_that_ignores_conditions_is_caught_all_the_same() {
     let (old, new) = (pattern(20 * MIB, 8), pattern(20 * MIB, 9));
-    let storage = Arc::new(Scripted { ignores_conditions: true, ..Scripted::default() });
+    let storage = Arc::new(Scripted {
+        ignores_conditions: true,
+        ..Scripted::default()
+    });
     storage.put("a.mp4", old.clone(), "v1");
     let server = Server::over(storage.clone(), "");
     server.get_with("/a.mp4", &[("range", "bytes=0-9")]).await;
@@ -162,8 +211,14 @@ async fn nothing_truncated_is_ever_admitted() {
     storage.script(vec![Act::Fail(broken); 20]);
     let server = Server::over(storage.clone(), "[cache]\nfill_attempts = 2\n");
     let answer = server.get("/a.m4s").await;
-    assert!(answer.body.is_err(), "a truncated body has to be cut: {answer:?}");
-    until("nothing is in flight", async || server.metric("caudal_fills_in_flight").await == 0.0).await;
+    assert!(
+        answer.body.is_err(),
+        "a truncated body has to be cut: {answer:?}"
+    );
+    until("nothing is in flight", async || {
+        server.metric("caudal_fills_in_flight").await == 0.0
+    })
+    .await;
     storage.script([]);
     for _ in 0..25 {
         let _ = server.get("/a.m4s").await;
@@ -180,7 +235,10 @@ async fn a_storage_that_breaks_its_contract_is_refused() {
         storage.script([act.clone()]);
         let server = Server::over(storage.clone(), "");
         let answer = server.get("/a.m4s").await;
-        assert!(answer.status.is_server_error() || answer.body.is_err(), "{act:?}: {answer:?}");
+        assert!(
+            answer.status.is_server_error() || answer.body.is_err(),
+            "{act:?}: {answer:?}"
+        );
         assert_eq!(server.get("/a.m4s").await.bytes(), &bytes, "after {act:?}");
     }
 }
@@ -193,7 +251,10 @@ async fn an_absence_is_remembered_for_a_while() {
     assert_eq!(first.status, StatusCode::NOT_FOUND);
     assert!(first.header("cache-status").contains("fwd=uri-miss"));
     let second = server.get("/no.m4s").await;
-    assert_eq!(second.header("cache-status"), "caudal; hit; detail=not_found");
+    assert_eq!(
+        second.header("cache-status"),
+        "caudal; hit; detail=not_found"
+    );
     assert_eq!(storage.reads().len(), 1);
     storage.put("no.m4s", pattern(10, 1), "v1");
     tokio::time::sleep(Duration::from_millis(350)).await;
@@ -213,7 +274,10 @@ async fn a_stale_version_is_served_while_storage_is_asked() {
     let stale = server.get("/a.m4s").await;
     assert_eq!(stale.bytes(), &old);
     assert_eq!(stale.header("cache-status"), "caudal; hit; detail=stale");
-    until("the new version is there", async || server.get("/a.m4s").await.bytes() == &new).await;
+    until("the new version is there", async || {
+        server.get("/a.m4s").await.bytes() == &new
+    })
+    .await;
     assert_eq!(storage.reads()[1].unless.as_deref(), Some("\"v1\""));
 }
 
@@ -226,7 +290,12 @@ async fn an_expired_version_is_confirmed_without_its_body() {
     tokio::time::sleep(Duration::from_millis(450)).await;
     let answer = server.get("/a.m4s").await;
     assert_eq!(answer.bytes(), &bytes);
-    assert!(answer.header("cache-status").starts_with("caudal; fwd=stale; fwd-status=304"), "{answer:?}");
+    assert!(
+        answer
+            .header("cache-status")
+            .starts_with("caudal; fwd=stale; fwd-status=304"),
+        "{answer:?}"
+    );
     assert_eq!(storage.reads().len(), 2);
 }
 
@@ -243,7 +312,11 @@ async fn an_expired_version_stands_in_for_a_storage_that_is_down() {
         assert_eq!(answer.bytes(), &bytes);
         assert_eq!(answer.header("cache-status"), "caudal; hit; detail=stale");
     }
-    assert_eq!(storage.reads().len(), 2, "one question a second is enough for a storage that is down");
+    assert_eq!(
+        storage.reads().len(),
+        2,
+        "one question a second is enough for a storage that is down"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -267,9 +340,22 @@ async fn an_objects_own_cache_control_rules_and_is_passed_on() {
         assert_eq!(answer.header("cache-control"), "no-store");
         assert_eq!(answer.bytes().len(), 1000);
     }
-    assert!(storage.reads().len() >= 3, "its bytes are not kept: {:?}", storage.reads());
-    assert_eq!(server.get("/b.m4s").await.header("cache-control"), "public, max-age=7");
-    assert!(server.get("/b.m4s").await.header("cache-status").starts_with("caudal; hit; ttl="));
+    assert!(
+        storage.reads().len() >= 3,
+        "its bytes are not kept: {:?}",
+        storage.reads()
+    );
+    assert_eq!(
+        server.get("/b.m4s").await.header("cache-control"),
+        "public, max-age=7"
+    );
+    assert!(
+        server
+            .get("/b.m4s")
+            .await
+            .header("cache-status")
+            .starts_with("caudal; hit; ttl=")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -277,11 +363,17 @@ async fn a_small_range_of_a_huge_object_reads_one_block() {
     let bytes = pattern(32 * MIB, 20);
     let storage = scripted("a.mp4", &bytes);
     let server = Server::over(storage.clone(), "");
-    let answer = server.get_with("/a.mp4", &[("range", "bytes=20000000-20000099")]).await;
+    let answer = server
+        .get_with("/a.mp4", &[("range", "bytes=20000000-20000099")])
+        .await;
     assert_eq!(answer.bytes(), &bytes[20_000_000..20_000_100]);
     let suffix = server.get_with("/a.mp4", &[("range", "bytes=-100")]).await;
     assert_eq!(suffix.bytes(), &bytes[32 * MIB - 100..]);
-    let read: u64 = storage.reads().iter().map(|seen| seen.range.as_ref().map_or(0, |r| r.end - r.start)).sum();
+    let read: u64 = storage
+        .reads()
+        .iter()
+        .map(|seen| seen.range.as_ref().map_or(0, |r| r.end - r.start))
+        .sum();
     assert_eq!(read, 2 * MIB as u64);
 }
 
@@ -290,7 +382,9 @@ async fn a_range_past_the_end_of_an_unknown_object_is_416_and_an_empty_object_is
     let storage = scripted("a.mp4", &pattern(1000, 21));
     storage.put("empty.mp4", Bytes::new(), "v1");
     let server = Server::over(storage, "");
-    let answer = server.get_with("/a.mp4", &[("range", "bytes=5000000-")]).await;
+    let answer = server
+        .get_with("/a.mp4", &[("range", "bytes=5000000-")])
+        .await;
     assert_eq!(answer.status, StatusCode::RANGE_NOT_SATISFIABLE);
     assert_eq!(answer.header("content-range"), "bytes */1000");
     for _ in 0..2 {
@@ -324,8 +418,10 @@ async fn a_cache_smaller_than_its_load_stays_within_its_budget_and_serves_right_
         viewer.await.unwrap();
     }
     tokio::time::sleep(Duration::from_millis(1200)).await;
-    let (used, budget) =
-        (server.metric("caudal_cache_bytes").await, server.metric("caudal_cache_budget_bytes").await);
+    let (used, budget) = (
+        server.metric("caudal_cache_bytes").await,
+        server.metric("caudal_cache_budget_bytes").await,
+    );
     assert!(used <= budget && used > 0.0, "{used} of {budget}");
 }
 
@@ -340,7 +436,13 @@ async fn reads_under_way_that_hold_all_memory_make_the_next_fill_wait_then_shed(
     let server = Server::over(storage.clone(), more);
     let mut held = Vec::new();
     for index in 0..4 {
-        held.push(connect(server.addr).await.send_request(request(&format!("/{index}.m4s"))).await.unwrap());
+        held.push(
+            connect(server.addr)
+                .await
+                .send_request(request(&format!("/{index}.m4s")))
+                .await
+                .unwrap(),
+        );
     }
     let answer = server.get("/5.m4s").await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
@@ -351,5 +453,8 @@ async fn reads_under_way_that_hold_all_memory_make_the_next_fill_wait_then_shed(
         let body = response.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(body, pattern(8 * MIB, index as u64));
     }
-    assert_eq!(server.ask(Method::GET, "/5.m4s", &[]).await.bytes(), &pattern(8 * MIB, 5));
+    assert_eq!(
+        server.ask(Method::GET, "/5.m4s", &[]).await.bytes(),
+        &pattern(8 * MIB, 5)
+    );
 }

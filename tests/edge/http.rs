@@ -21,7 +21,9 @@ fn server(objects: &[(&str, Bytes)]) -> Server {
 }
 
 fn long_playlist() -> Bytes {
-    let segments: String = (1..200).map(|n| format!("#EXTINF:4.0,\nseg-{n}.m4s\n")).collect();
+    let segments: String = (1..200)
+        .map(|n| format!("#EXTINF:4.0,\nseg-{n}.m4s\n"))
+        .collect();
     format!("#EXTM3U\n#EXT-X-TARGETDURATION:4\n{segments}#EXT-X-ENDLIST\n").into()
 }
 
@@ -61,7 +63,10 @@ async fn the_table_of_ranges() {
                 assert_eq!(answer.bytes(), &bytes, "{header}");
             }
         }
-        assert!(!answer.headers.contains_key("transfer-encoding"), "{header}");
+        assert!(
+            !answer.headers.contains_key("transfer-encoding"),
+            "{header}"
+        );
     }
     for header in ["bytes=3145735-", "bytes=-0", "bytes=18446744073709551615-"] {
         let answer = server.get_with("/a.m4s", &[("range", header)]).await;
@@ -75,11 +80,15 @@ async fn the_table_of_ranges() {
 async fn several_ranges_come_in_parts() {
     let bytes = pattern(2 * MIB, 2);
     let server = server(&[("a.m4s", bytes.clone())]);
-    let answer = server.get_with("/a.m4s", &[("range", "bytes=0-999, 1500000-1500999, -500")]).await;
+    let answer = server
+        .get_with("/a.m4s", &[("range", "bytes=0-999, 1500000-1500999, -500")])
+        .await;
     assert_eq!(answer.status, StatusCode::PARTIAL_CONTENT);
     assert!(!answer.headers.contains_key("content-range"));
     let content_type = answer.header("content-type").to_owned();
-    let boundary = content_type.strip_prefix("multipart/byteranges; boundary=").unwrap();
+    let boundary = content_type
+        .strip_prefix("multipart/byteranges; boundary=")
+        .unwrap();
     let body = answer.bytes();
     assert_eq!(answer.header("content-length"), body.len().to_string());
     let mut expected = Vec::new();
@@ -102,7 +111,10 @@ async fn several_ranges_come_in_parts() {
 
 fn part_type(body: &Bytes) -> &'static str {
     let head = String::from_utf8_lossy(&body[..200]).into_owned();
-    ["video/iso.segment", "video/mp4"].into_iter().find(|t| head.contains(t)).expect("a part's media type")
+    ["video/iso.segment", "video/mp4"]
+        .into_iter()
+        .find(|t| head.contains(t))
+        .expect("a part's media type")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,7 +124,11 @@ async fn a_thousand_ranges_explode_nothing() {
     for spec in ["0-", "0-0", "5-6"] {
         let header = format!("bytes={}", vec![spec; 1000].join(","));
         let answer = server.get_with("/a.m4s", &[("range", &header)]).await;
-        assert!(answer.bytes().len() <= bytes.len(), "{spec}: {}", answer.bytes().len());
+        assert!(
+            answer.bytes().len() <= bytes.len(),
+            "{spec}: {}",
+            answer.bytes().len()
+        );
     }
 }
 
@@ -123,22 +139,38 @@ async fn conditions_are_kept() {
     let first = server.get("/a.m4s").await;
     assert_eq!(first.header("etag"), "\"tag\"");
     let modified = first.header("last-modified").to_owned();
-    for headers in [&[("if-none-match", "\"tag\"")][..], &[("if-modified-since", &modified)]] {
+    for headers in [
+        &[("if-none-match", "\"tag\"")][..],
+        &[("if-modified-since", &modified)],
+    ] {
         let answer = server.get_with("/a.m4s", headers).await;
         assert_eq!(answer.status, StatusCode::NOT_MODIFIED, "{headers:?}");
         assert!(answer.bytes().is_empty());
-        for name in ["etag", "cache-control", "last-modified", "cache-status", "access-control-allow-origin"] {
+        for name in [
+            "etag",
+            "cache-control",
+            "last-modified",
+            "cache-status",
+            "access-control-allow-origin",
+        ] {
             assert!(answer.headers.contains_key(name), "a 304 without {name}");
         }
     }
     let range = ("range", "bytes=0-9");
-    for (if_range, status) in
-        [("\"tag\"", 206), (modified.as_str(), 206), ("\"other\"", 200), ("W/\"tag\"", 200)]
-    {
-        let answer = server.get_with("/a.m4s", &[range, ("if-range", if_range)]).await;
+    for (if_range, status) in [
+        ("\"tag\"", 206),
+        (modified.as_str(), 206),
+        ("\"other\"", 200),
+        ("W/\"tag\"", 200),
+    ] {
+        let answer = server
+            .get_with("/a.m4s", &[range, ("if-range", if_range)])
+            .await;
         assert_eq!(answer.status.as_u16(), status, "{if_range}");
     }
-    let answer = server.get_with("/a.m4s", &[("if-match", "\"other\"")]).await;
+    let answer = server
+        .get_with("/a.m4s", &[("if-match", "\"other\"")])
+        .await;
     assert_eq!(answer.status, StatusCode::PRECONDITION_FAILED);
 }
 
@@ -147,16 +179,28 @@ async fn head_is_get_without_a_body() {
     let bytes = pattern(2 * MIB, 5);
     let server = server(&[("a.m4s", bytes.clone()), ("m.m3u8", PLAYLIST.into())]);
     for path in ["/a.m4s", "/m.m3u8"] {
-        let head = server.ask(Method::HEAD, path, &[("range", "bytes=0-9")]).await;
+        let head = server
+            .ask(Method::HEAD, path, &[("range", "bytes=0-9")])
+            .await;
         let get = server.get(path).await;
         assert_eq!(head.status, StatusCode::OK);
         assert!(head.bytes().is_empty());
-        for name in ["content-length", "content-type", "etag", "last-modified", "cache-control", "accept-ranges"] {
+        for name in [
+            "content-length",
+            "content-type",
+            "etag",
+            "last-modified",
+            "cache-control",
+            "accept-ranges",
+        ] {
             assert_eq!(head.header(name), get.header(name), "{path} {name}");
         }
     }
     let absent = server.ask(Method::HEAD, "/no", &[]).await;
-    assert_eq!((absent.status, absent.bytes().len()), (StatusCode::NOT_FOUND, 0));
+    assert_eq!(
+        (absent.status, absent.bytes().len()),
+        (StatusCode::NOT_FOUND, 0)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -167,35 +211,65 @@ async fn every_answer_says_where_it_came_from_and_who_may_read_it() {
         server.get("/no.m4s").await,
         server.get("/a/../b").await,
         server.ask(Method::POST, "/a.m4s", &[]).await,
-        server.ask(Method::OPTIONS, "/a.m4s", &[("origin", "https://x.example")]).await,
+        server
+            .ask(
+                Method::OPTIONS,
+                "/a.m4s",
+                &[("origin", "https://x.example")],
+            )
+            .await,
         server.get_with("/a.m4s", &[("range", "bytes=99-")]).await,
         server.get(&format!("/{}", "a".repeat(9000))).await,
     ];
-    let statuses: Vec<u16> = answers.iter().map(|answer| answer.status.as_u16()).collect();
+    let statuses: Vec<u16> = answers
+        .iter()
+        .map(|answer| answer.status.as_u16())
+        .collect();
     assert_eq!(statuses, [200, 404, 400, 405, 204, 416, 414]);
     for answer in &answers {
-        assert!(answer.header("cache-status").starts_with("caudal; "), "{answer:?}");
-        assert_eq!(answer.header("access-control-allow-origin"), "*", "{answer:?}");
-        assert!(answer.header("access-control-expose-headers").contains("Content-Range"));
+        assert!(
+            answer.header("cache-status").starts_with("caudal; "),
+            "{answer:?}"
+        );
+        assert_eq!(
+            answer.header("access-control-allow-origin"),
+            "*",
+            "{answer:?}"
+        );
+        assert!(
+            answer
+                .header("access-control-expose-headers")
+                .contains("Content-Range")
+        );
         assert_eq!(answer.header("timing-allow-origin"), "*");
         assert!(!answer.header("date").is_empty());
     }
     assert_eq!(answers[3].header("allow"), "GET, HEAD, OPTIONS");
-    assert!(answers[4].header("access-control-allow-headers").contains("Range"));
+    assert!(
+        answers[4]
+            .header("access-control-allow-headers")
+            .contains("Range")
+    );
     assert_eq!(answers[4].header("access-control-max-age"), "86400");
     assert!(answers[0].header("server-timing").starts_with("cache;dur="));
 }
 
 fn gunzip(bytes: &[u8]) -> Vec<u8> {
     let mut text = Vec::new();
-    flate2::read::GzDecoder::new(bytes).read_to_end(&mut text).unwrap();
+    flate2::read::GzDecoder::new(bytes)
+        .read_to_end(&mut text)
+        .unwrap();
     text
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_compressed_playlist_is_an_entity_of_its_own() {
     let playlist = long_playlist();
-    let server = server(&[("m.m3u8", playlist.clone()), ("s.vtt", playlist.clone()), ("a.m4s", playlist.clone())]);
+    let server = server(&[
+        ("m.m3u8", playlist.clone()),
+        ("s.vtt", playlist.clone()),
+        ("a.m4s", playlist.clone()),
+    ]);
     let gzip = ("accept-encoding", "br, gzip");
     for path in ["/m.m3u8", "/s.vtt"] {
         let small = server.get_with(path, &[gzip]).await;
@@ -203,27 +277,44 @@ async fn a_compressed_playlist_is_an_entity_of_its_own() {
         assert_eq!(small.header("etag"), "\"tag-gzip\"");
         assert_eq!(small.header("vary"), "Accept-Encoding");
         assert_eq!(small.header("accept-ranges"), "");
-        assert_eq!(small.header("content-length"), small.bytes().len().to_string());
+        assert_eq!(
+            small.header("content-length"),
+            small.bytes().len().to_string()
+        );
         assert_eq!(gunzip(small.bytes()), playlist);
         let plain = server.get(path).await;
-        assert_eq!((plain.header("etag"), plain.header("vary")), ("\"tag\"", "Accept-Encoding"));
+        assert_eq!(
+            (plain.header("etag"), plain.header("vary")),
+            ("\"tag\"", "Accept-Encoding")
+        );
         assert_eq!(plain.bytes(), &playlist);
-        let again = server.get_with(path, &[gzip, ("if-none-match", "\"tag-gzip\"")]).await;
+        let again = server
+            .get_with(path, &[gzip, ("if-none-match", "\"tag-gzip\"")])
+            .await;
         assert_eq!(again.status, StatusCode::NOT_MODIFIED);
-        let other = server.get_with(path, &[gzip, ("if-none-match", "\"tag\"")]).await;
+        let other = server
+            .get_with(path, &[gzip, ("if-none-match", "\"tag\"")])
+            .await;
         assert_eq!(other.status, StatusCode::OK);
         let ranged = server.get_with(path, &[gzip, ("range", "bytes=0-9")]).await;
         assert_eq!(ranged.bytes(), &playlist[..10]);
         assert_eq!(ranged.header("content-encoding"), "");
     }
     let media = server.get_with("/a.m4s", &[gzip]).await;
-    assert_eq!((media.header("content-encoding"), media.header("vary")), ("", ""));
+    assert_eq!(
+        (media.header("content-encoding"), media.header("vary")),
+        ("", "")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_manifests_content_decides_how_long_it_lives() {
     let live = PLAYLIST.replace("#EXT-X-ENDLIST\n", "");
-    let server = server(&[("vod.m3u8", PLAYLIST.into()), ("live.m3u8", live.into()), ("k.key", pattern(16, 1))]);
+    let server = server(&[
+        ("vod.m3u8", PLAYLIST.into()),
+        ("live.m3u8", live.into()),
+        ("k.key", pattern(16, 1)),
+    ]);
     let told = async |path: &str| server.get(path).await.header("cache-control").to_owned();
     assert!(told("/vod.m3u8").await.contains("s-maxage=3600"));
     assert_eq!(told("/live.m3u8").await, "public, max-age=1");
@@ -247,7 +338,11 @@ async fn names_and_queries_lead_to_one_object_or_to_none() {
     ] {
         assert_eq!(server.get(path).await.text(), name, "{path}");
     }
-    assert_eq!(storage.reads().len(), 3, "one object, one read, whatever the spelling or the query");
+    assert_eq!(
+        storage.reads().len(),
+        3,
+        "one object, one read, whatever the spelling or the query"
+    );
     for path in [
         "/../vod/%C3%BC.m4s",
         "/vod/%2e%2e/x",
@@ -263,9 +358,16 @@ async fn names_and_queries_lead_to_one_object_or_to_none() {
         "/",
     ] {
         let status = server.get(path).await.status;
-        assert!(status == StatusCode::BAD_REQUEST || status == StatusCode::NOT_FOUND, "{path}: {status}");
+        assert!(
+            status == StatusCode::BAD_REQUEST || status == StatusCode::NOT_FOUND,
+            "{path}: {status}"
+        );
     }
-    assert_eq!(storage.reads().len(), 3, "what is refused never reaches storage");
+    assert_eq!(
+        storage.reads().len(),
+        3,
+        "what is refused never reaches storage"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -28,23 +28,35 @@ async fn raw(server: &Server, bytes: &[u8]) -> (String, Duration) {
     stream.write_all(bytes).await.unwrap();
     let mut answer = Vec::new();
     let _ = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut answer)).await;
-    (String::from_utf8_lossy(&answer).into_owned(), begun.elapsed())
+    (
+        String::from_utf8_lossy(&answer).into_owned(),
+        begun.elapsed(),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drain_lets_a_viewer_finish_and_refuses_new_ones() {
     let (storage, server) = serving(4 * MIB, "");
     storage.close_gate();
-    let get = http::Request::get("/a.m4s").header("host", "x").body(http_body_util::Empty::new()).unwrap();
+    let get = http::Request::get("/a.m4s")
+        .header("host", "x")
+        .body(http_body_util::Empty::new())
+        .unwrap();
     let response = connect(server.addr).await.send_request(get).await.unwrap();
     let (addr, admin) = (server.addr, server.admin);
     let stopping = tokio::task::spawn_blocking(move || server.stop());
-    until("new connections are refused", async || TcpStream::connect(addr).await.is_err()).await;
+    until("new connections are refused", async || {
+        TcpStream::connect(addr).await.is_err()
+    })
+    .await;
     let ready = crate::harness::ask(admin, http::Method::GET, "/readyz", &[]).await;
     assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(ready.text().contains("the process is stopping"));
     storage.open_gate();
-    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), pattern(4 * MIB, 1));
+    assert_eq!(
+        response.into_body().collect().await.unwrap().to_bytes(),
+        pattern(4 * MIB, 1)
+    );
     assert_eq!(stopping.await.unwrap(), Stopped::Drained);
 }
 
@@ -54,12 +66,28 @@ async fn a_slow_head_and_an_idle_connection_are_cut_each_at_its_time() {
     let (_storage, server) = serving(1000, more);
     let (answer, after) = raw(&server, b"GET /a.m4s HTTP/1.1\r\nHost: x\r\n").await;
     assert!(!answer.contains("200 OK"));
-    assert!(after >= Duration::from_millis(250) && after < Duration::from_millis(1300), "{after:?}");
+    assert!(
+        after >= Duration::from_millis(250) && after < Duration::from_millis(1300),
+        "{after:?}"
+    );
     let (answer, after) = raw(&server, b"GET /a.m4s HTTP/1.1\r\nHost: x\r\n\r\n").await;
     assert!(answer.contains("200 OK"));
-    assert!(after >= Duration::from_millis(1400) && after < Duration::from_secs(5), "{after:?}");
-    assert_eq!(server.metric("caudal_connections_closed_total{reason=\"header_timeout\"}").await, 1.0);
-    assert_eq!(server.metric("caudal_connections_closed_total{reason=\"idle_timeout\"}").await, 1.0);
+    assert!(
+        after >= Duration::from_millis(1400) && after < Duration::from_secs(5),
+        "{after:?}"
+    );
+    assert_eq!(
+        server
+            .metric("caudal_connections_closed_total{reason=\"header_timeout\"}")
+            .await,
+        1.0
+    );
+    assert_eq!(
+        server
+            .metric("caudal_connections_closed_total{reason=\"idle_timeout\"}")
+            .await,
+        1.0
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,9 +96,21 @@ async fn a_connection_kept_alive_outlives_the_header_timeout() {
     let (_storage, server) = serving(1000, more);
     let mut sender = connect(server.addr).await;
     for _ in 0..3 {
-        let get = http::Request::get("/a.m4s").header("host", "x").body(http_body_util::Empty::new()).unwrap();
+        let get = http::Request::get("/a.m4s")
+            .header("host", "x")
+            .body(http_body_util::Empty::new())
+            .unwrap();
         let response = sender.send_request(get).await.unwrap();
-        assert_eq!(response.into_body().collect().await.unwrap().to_bytes().len(), 1000);
+        assert_eq!(
+            response
+                .into_body()
+                .collect()
+                .await
+                .unwrap()
+                .to_bytes()
+                .len(),
+            1000
+        );
         tokio::time::sleep(Duration::from_millis(350)).await;
     }
 }
@@ -79,9 +119,15 @@ async fn a_connection_kept_alive_outlives_the_header_timeout() {
 async fn a_reader_that_takes_nothing_is_cut() {
     let (_storage, server) = serving(32 * MIB, "[server]\nwrite_stall = \"300ms\"\n");
     let mut stream = TcpStream::connect(server.addr).await.unwrap();
-    stream.write_all(b"GET /a.m4s HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    stream
+        .write_all(b"GET /a.m4s HTTP/1.1\r\nHost: x\r\n\r\n")
+        .await
+        .unwrap();
     until("the reader is cut", async || {
-        server.metric("caudal_connections_closed_total{reason=\"write_stall\"}").await == 1.0
+        server
+            .metric("caudal_connections_closed_total{reason=\"write_stall\"}")
+            .await
+            == 1.0
     })
     .await;
     assert_eq!(server.metric("caudal_requests_in_flight").await, 0.0);
@@ -91,14 +137,24 @@ async fn a_reader_that_takes_nothing_is_cut() {
 async fn a_requests_body_is_never_taken_for_a_request() {
     let (_storage, server) = serving(10, "[server]\nbody_timeout = \"300ms\"\n");
     let smuggled = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
-    let request = format!("GET /a.m4s HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{smuggled}", smuggled.len());
+    let request = format!(
+        "GET /a.m4s HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{smuggled}",
+        smuggled.len()
+    );
     let next = "GET /a.m4s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     let (answer, _) = raw(&server, format!("{request}{next}").as_bytes()).await;
     assert_eq!(answer.matches("HTTP/1.1 200 OK").count(), 2, "{answer}");
     assert!(!answer.contains("404"));
     // One that never comes is answered all the same, and the connection closed.
-    let (answer, after) = raw(&server, b"GET /a.m4s HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n").await;
-    assert!(answer.contains("200 OK") && answer.contains("connection: close"), "{answer}");
+    let (answer, after) = raw(
+        &server,
+        b"GET /a.m4s HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n",
+    )
+    .await;
+    assert!(
+        answer.contains("200 OK") && answer.contains("connection: close"),
+        "{answer}"
+    );
     assert!(after < Duration::from_secs(3), "{after:?}");
 }
 
@@ -106,7 +162,12 @@ async fn a_requests_body_is_never_taken_for_a_request() {
 async fn ambiguous_requests_are_refused() {
     let (_storage, server) = serving(10, "");
     let head = "GET /a.m4s HTTP/1.1\r\n";
-    for rest in ["\r\n", "Host: a\r\nHost: b\r\n\r\n", "Host: a,b\r\n\r\n", "Host: u@a\r\n\r\n"] {
+    for rest in [
+        "\r\n",
+        "Host: a\r\nHost: b\r\n\r\n",
+        "Host: a,b\r\n\r\n",
+        "Host: u@a\r\n\r\n",
+    ] {
         let (answer, _) = raw(&server, format!("{head}{rest}").as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 400"), "{rest:?}: {answer}");
         assert!(answer.contains("connection: close"), "{answer}");
@@ -124,7 +185,10 @@ async fn connections_past_the_cap_wait_their_turn() {
     let (_storage, server) = serving(10, "[server]\nmax_connections = 2\n");
     let first = TcpStream::connect(server.addr).await.unwrap();
     let _second = TcpStream::connect(server.addr).await.unwrap();
-    until("two are open", async || server.metric("caudal_connections_open").await == 2.0).await;
+    until("two are open", async || {
+        server.metric("caudal_connections_open").await == 2.0
+    })
+    .await;
     let third = tokio::spawn({
         let addr = server.addr;
         async move { crate::harness::ask(addr, http::Method::GET, "/a.m4s", &[]).await }
@@ -138,13 +202,21 @@ async fn connections_past_the_cap_wait_their_turn() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_port_in_use_is_named() {
     let (_storage, server) = serving(10, "");
-    let mut config = Config::from_toml("[storage.m]\nkind = \"memory\"\n", std::iter::empty()).unwrap();
+    let mut config =
+        Config::from_toml("[storage.m]\nkind = \"memory\"\n", std::iter::empty()).unwrap();
     config.server.listen = vec![server.addr];
     config.admin.listen = "127.0.0.1:0".parse().unwrap();
     config.log.access = false;
-    let error = tokio::task::spawn_blocking(move || App::load(&config, Extras::default()).unwrap_err().to_string());
+    let error = tokio::task::spawn_blocking(move || {
+        App::load(&config, Extras::default())
+            .unwrap_err()
+            .to_string()
+    });
     let error = error.await.unwrap();
-    assert!(error.contains(&server.addr.to_string()) && error.contains("in use"), "{error}");
+    assert!(
+        error.contains(&server.addr.to_string()) && error.contains("in use"),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -152,9 +224,13 @@ async fn the_admin_plane_tells_how_it_goes() {
     let (storage, server) = serving(1000, "");
     server.get("/a.m4s").await;
     server.get("/a.m4s").await;
-    let ask = async |path: &str| crate::harness::ask(server.admin, http::Method::GET, path, &[]).await;
+    let ask =
+        async |path: &str| crate::harness::ask(server.admin, http::Method::GET, path, &[]).await;
     assert_eq!(ask("/livez").await.text(), "ok\n");
-    until("it is ready", async || ask("/readyz").await.status == StatusCode::OK).await;
+    until("it is ready", async || {
+        ask("/readyz").await.status == StatusCode::OK
+    })
+    .await;
     let status: serde_json::Value = serde_json::from_str(&ask("/status").await.text()).unwrap();
     assert_eq!(status["requests"]["total"], 2);
     assert_eq!(status["requests"]["hits"], 1);
@@ -174,7 +250,12 @@ async fn the_admin_plane_tells_how_it_goes() {
     ] {
         assert!(metrics.contains(series), "{series} is not in\n{metrics}");
     }
-    storage.script([crate::harness::scripted::Act::Fail(Error::Unavailable("down".into()))]);
-    assert_eq!(server.get("/b.m4s").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    storage.script([crate::harness::scripted::Act::Fail(Error::Unavailable(
+        "down".into(),
+    ))]);
+    assert_eq!(
+        server.get("/b.m4s").await.status,
+        StatusCode::SERVICE_UNAVAILABLE
+    );
     assert_eq!(ask("/nothing").await.status, StatusCode::NOT_FOUND);
 }

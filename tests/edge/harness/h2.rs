@@ -12,11 +12,24 @@ use super::Answer;
 pub async fn get(addr: SocketAddr, path: &str) -> Answer {
     let stream = TcpStream::connect(addr).await.unwrap();
     let (mut sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .unwrap();
     tokio::spawn(connection);
     let request = http::Request::get(format!("http://caudal.test{path}"));
-    let response = sender.send_request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap();
+    let response = sender
+        .send_request(request.body(Empty::<Bytes>::new()).unwrap())
+        .await
+        .unwrap();
     let (head, body) = response.into_parts();
-    let body = body.collect().await.map(|body| body.to_bytes()).map_err(|error| error.to_string());
-    Answer { status: head.status, headers: head.headers, body }
+    let body = body
+        .collect()
+        .await
+        .map(|body| body.to_bytes())
+        .map_err(|error| error.to_string());
+    Answer {
+        status: head.status,
+        headers: head.headers,
+        body,
+    }
 }

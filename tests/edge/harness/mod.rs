@@ -52,12 +52,23 @@ impl Server {
         config.log.access = false;
         // A runtime cannot be made from within one.
         let running = std::thread::spawn(move || {
-            let app = App::load(&config, Extras { storages, demo: None }).expect("the app loads");
+            let app = App::load(
+                &config,
+                Extras {
+                    storages,
+                    demo: None,
+                },
+            )
+            .expect("the app loads");
             app.start().expect("the app starts")
         });
         let running = running.join().unwrap();
         let (addr, admin) = (running.addrs()[0], running.admin_addr());
-        Self { running: Some(running), addr, admin }
+        Self {
+            running: Some(running),
+            addr,
+            admin,
+        }
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -77,7 +88,9 @@ impl Server {
     pub async fn metric(&self, series: &str) -> f64 {
         let text = ask(self.admin, Method::GET, "/metrics", &[]).await.text();
         let lines = text.lines().filter(|line| line.starts_with(series));
-        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+        lines
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
     }
 
     /// Stops it as SIGTERM would.
@@ -97,7 +110,9 @@ impl Drop for Server {
 
 impl Answer {
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
     pub fn bytes(&self) -> &Bytes {
@@ -110,16 +125,30 @@ impl Answer {
 }
 
 pub async fn ask(addr: SocketAddr, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
-    let mut request = http::Request::builder().method(method).uri(path).header("host", "caudal.test");
+    let mut request = http::Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", "caudal.test");
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
     let request = request.body(Empty::<Bytes>::new()).unwrap();
     let mut sender = connect(addr).await;
-    let response = sender.send_request(request).await.expect("an answer's head");
+    let response = sender
+        .send_request(request)
+        .await
+        .expect("an answer's head");
     let (head, body) = response.into_parts();
-    let body = body.collect().await.map(|body| body.to_bytes()).map_err(|error| error.to_string());
-    Answer { status: head.status, headers: head.headers, body }
+    let body = body
+        .collect()
+        .await
+        .map(|body| body.to_bytes())
+        .map_err(|error| error.to_string());
+    Answer {
+        status: head.status,
+        headers: head.headers,
+        body,
+    }
 }
 
 pub async fn connect(addr: SocketAddr) -> http1::SendRequest<Empty<Bytes>> {

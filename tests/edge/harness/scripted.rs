@@ -69,13 +69,21 @@ impl Scripted {
     pub fn put_with(&self, path: &str, bytes: Bytes, etag: &str, cache_control: Option<&str>) {
         let meta = ObjectMeta {
             len: bytes.len() as u64,
-            validator: Validator { etag: format!("\"{etag}\"").into(), version_id: None },
-            last_modified: Some(std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000)),
+            validator: Validator {
+                etag: format!("\"{etag}\"").into(),
+                version_id: None,
+            },
+            last_modified: Some(
+                std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000),
+            ),
             content_type: None,
             cache_control: cache_control.map(Into::into),
             content_encoding: None,
         };
-        self.objects.lock().unwrap().insert(path.to_owned(), (bytes, meta));
+        self.objects
+            .lock()
+            .unwrap()
+            .insert(path.to_owned(), (bytes, meta));
     }
 
     pub fn remove(&self, path: &str) {
@@ -113,7 +121,12 @@ impl Scripted {
             unless: unless.clone(),
         };
         self.reads.lock().unwrap().push(seen);
-        let act = self.script.lock().unwrap().pop_front().unwrap_or(Act::Serve);
+        let act = self
+            .script
+            .lock()
+            .unwrap()
+            .pop_front()
+            .unwrap_or(Act::Serve);
         match &act {
             Act::Fail(error) => return Err(error.clone()),
             Act::Panic => panic!("the script says so"),
@@ -132,7 +145,9 @@ impl Scripted {
         }
         let asked = read.range.clone().unwrap_or(0..meta.len);
         if asked.start >= meta.len && read.range.is_some() {
-            return Err(Error::RangeNotSatisfiable { len: Some(meta.len) });
+            return Err(Error::RangeNotSatisfiable {
+                len: Some(meta.len),
+            });
         }
         let mut range = asked.start..asked.end.min(meta.len);
         let mut content = bytes.slice(range.start as usize..range.end as usize);
@@ -146,7 +161,11 @@ impl Scripted {
             Act::Misalign => range.start += 1,
             _ => {}
         }
-        Ok(Object { meta, range, body: self.body(content, ending) })
+        Ok(Object {
+            meta,
+            range,
+            body: self.body(content, ending),
+        })
     }
 
     fn body(&self, content: Bytes, ending: Option<Result<Bytes, Error>>) -> caudal::storage::Body {
@@ -169,14 +188,21 @@ impl Scripted {
 }
 
 impl Storage for Scripted {
-    fn get<'a>(&'a self, asset: &'a AssetPath, read: Read<'a>) -> BoxFuture<'a, Result<Object, Error>> {
+    fn get<'a>(
+        &'a self,
+        asset: &'a AssetPath,
+        read: Read<'a>,
+    ) -> BoxFuture<'a, Result<Object, Error>> {
         Box::pin(async move { self.answer(asset, &read) })
     }
 
     fn head<'a>(&'a self, asset: &'a AssetPath) -> BoxFuture<'a, Result<ObjectMeta, Error>> {
         Box::pin(async move {
             let objects = self.objects.lock().unwrap();
-            objects.get(asset.as_str()).map(|(_, meta)| meta.clone()).ok_or(Error::NotFound)
+            objects
+                .get(asset.as_str())
+                .map(|(_, meta)| meta.clone())
+                .ok_or(Error::NotFound)
         })
     }
 
@@ -184,4 +210,3 @@ impl Storage for Scripted {
         Box::pin(async { Ok(()) })
     }
 }
-
