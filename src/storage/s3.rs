@@ -19,7 +19,7 @@ use answer::is_strong;
 use credentials::Steady;
 use refusal::Context;
 
-pub use options::{S3Options, Timeouts};
+pub use options::{Keys, S3Options, Timeouts};
 
 mod answer;
 mod body;
