@@ -4,10 +4,13 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderName, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 
 use super::wire::{Wire, never};
+
+/// The metadata service grants tokens the life they ask for, and says so; so does every stub.
+const TOKEN_TTL: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds");
 
 /// A request as a stub sees it.
 #[derive(Debug, Clone)]
@@ -49,9 +52,14 @@ impl Stub {
                     body: String::from_utf8_lossy(&body).into_owned(),
                 };
                 let (status, text) = answer(&asked);
+                let ttl = asked.headers.get(TOKEN_TTL).cloned();
                 log.lock().unwrap().push(asked);
                 let body = Full::new(Bytes::from(text)).map_err(never).boxed_unsync();
-                Ok(Response::builder().status(status).body(body).unwrap())
+                let mut response = Response::builder().status(status).body(body).unwrap();
+                response
+                    .headers_mut()
+                    .extend(ttl.map(|ttl| (TOKEN_TTL, ttl)));
+                Ok(response)
             }
         })
         .await;

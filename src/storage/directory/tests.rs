@@ -202,12 +202,15 @@ async fn an_unreadable_file_is_denied() {
     let folder = Folder::new();
     folder.write("private", b"x");
     let path = folder.root.join("private");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o0)).unwrap();
     // Root reads everything; then there is nothing to deny.
     if fs::read(&path).is_err() {
         assert!(matches!(folder.refusal("private").await, Error::Denied(_)));
     }
 }
+
+/// Changes the file at a path.
+type Change = fn(&Path);
 
 const LARGE: usize = 4 * 1024 * 1024;
 
@@ -222,7 +225,7 @@ async fn a_file_renamed_over_is_read_to_its_own_end() {
 
 #[tokio::test]
 async fn a_file_changed_in_place_ends_the_read() {
-    let in_place: [(&str, fn(&Path)); 3] = [
+    let in_place: [(&str, Change); 3] = [
         ("grown", |path| {
             let mut file = fs::OpenOptions::new().append(true).open(path).unwrap();
             std::io::Write::write_all(&mut file, b"more").unwrap();

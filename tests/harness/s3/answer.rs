@@ -38,7 +38,10 @@ pub(super) async fn answer(
         .await
         .map_err(|e| io::Error::other(format!("{e:?}")))?;
     let (head, body) = good.into_parts();
-    let bytes = BodyExt::collect(body).await.map_err(io::Error::other)?.to_bytes();
+    let bytes = BodyExt::collect(body)
+        .await
+        .map_err(io::Error::other)?
+        .to_bytes();
     let mut spoiled = Spoiled {
         response: Response::from_parts(head, bytes),
         end: End::Good,
