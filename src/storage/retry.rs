@@ -72,18 +72,19 @@ impl Retry {
         attempt: impl Fn() -> BoxFuture<'a, Result<T, Error>>,
     ) -> Result<T, Error> {
         self.budget.earn();
-        for next in 2.. {
-            match attempt().await {
-                Err(error)
-                    if next <= self.policy.attempts && helps(&error) && self.budget.spend() =>
-                {
-                    self.observer.retried(&error);
-                    tokio::time::sleep(self.policy.pause(next, fastrand::f64())).await;
-                }
+        let mut made = 1;
+        loop {
+            let error = match attempt().await {
+                Err(error) if made < self.policy.attempts && helps(&error) => error,
                 answer => return answer,
+            };
+            if !self.budget.spend() {
+                return Err(error);
             }
+            made += 1;
+            self.observer.retried(&error);
+            tokio::time::sleep(self.policy.pause(made, fastrand::f64())).await;
         }
-        unreachable!("the last attempt returns")
     }
 }
 

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::RequestPayer;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
@@ -97,7 +99,7 @@ impl S3 {
         let begun = Instant::now();
         let request = self.request(key, &read).send();
         let output = self.first_byte(request).await?;
-        let output = output.map_err(|e| refusal::judge(&e, &self.context))?;
+        let output = output.map_err(|e| self.judge(&e))?;
 
         let (meta, range) = answer::judge(&output, read.range.as_ref(), self.options.versions)?;
         // Some servers ignore conditions, and a weak tag is never sent as one.
@@ -145,8 +147,18 @@ impl S3 {
             .set_expected_bucket_owner(options.expected_owner.clone())
             .send();
         let output = self.first_byte(request).await?;
-        let output = output.map_err(|e| refusal::judge(&e, &self.context))?;
+        let output = output.map_err(|e| self.judge(&e))?;
         answer::judge_head(&output, options.versions)
+    }
+
+    fn judge<E>(&self, error: &SdkError<E, HttpResponse>) -> Error
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        if refusal::doubts_credentials(error) {
+            self.credentials.doubt(SystemTime::now());
+        }
+        refusal::judge(error, &self.context)
     }
 
     async fn ask_probe(&self) -> Result<(), Error> {

@@ -8,9 +8,10 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::StreamExt;
 use proptest::prelude::{ProptestConfig, Strategy, any, prop, prop_assert, prop_oneof, proptest};
+use rustix::io::Errno;
 use tempfile::TempDir;
 
-use super::{Directory, beneath};
+use super::{Directory, beneath, refuse};
 use crate::media::AssetPath;
 use crate::storage::conformance::{self, Fixture};
 use crate::storage::{Error, Object, Read, Storage};
@@ -206,6 +207,22 @@ async fn an_unreadable_file_is_denied() {
     // Root reads everything; then there is nothing to deny.
     if fs::read(&path).is_err() {
         assert!(matches!(folder.refusal("private").await, Error::Denied(_)));
+    }
+}
+
+#[test]
+fn failures_to_open_are_told_apart() {
+    for (errno, want) in [
+        (Errno::NOENT, "not_found"),
+        (Errno::XDEV, "not_found"),
+        (Errno::LOOP, "not_found"),
+        (Errno::ACCESS, "denied"),
+        (Errno::IO, "unavailable"),
+        (Errno::MFILE, "unavailable"),
+        (Errno::AGAIN, "unavailable"),
+        (Errno::INVAL, "unavailable"),
+    ] {
+        assert_eq!(refuse(&errno.into()).reason(), want, "{errno:?}");
     }
 }
 

@@ -97,3 +97,21 @@ impl Default for Timeouts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Keys, S3Options};
+
+    #[test]
+    fn a_secret_is_not_shown() {
+        let keys = Keys {
+            id: "AKIA".into(),
+            secret: "hidden".into(),
+        };
+        let options = S3Options {
+            keys: Some(keys),
+            ..S3Options::new("films")
+        };
+        assert!(!format!("{options:?}").contains("hidden"));
+    }
+}
