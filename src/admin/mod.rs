@@ -88,7 +88,14 @@ impl Admin {
         demo: Option<Demo>,
     ) -> Self {
         let leaving = AtomicBool::new(false);
-        Self(Arc::new(Parts { health, cache, instruments, demo, started: Instant::now(), leaving }))
+        Self(Arc::new(Parts {
+            health,
+            cache,
+            instruments,
+            demo,
+            started: Instant::now(),
+            leaving,
+        }))
     }
 
     /// From now on `/readyz` says no: the process is about to stop.
@@ -103,7 +110,9 @@ impl Admin {
     fn find(&self, request: &Request) -> Response {
         if !matches!(request.method, Method::GET | Method::HEAD) {
             let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "use GET or HEAD\n");
-            response.headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            response
+                .headers
+                .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return response;
         }
         match request.uri.path() {
@@ -111,7 +120,10 @@ impl Admin {
             "/livez" => text(StatusCode::OK, "ok\n"),
             "/readyz" => self.readiness(),
             "/status" => self.status(),
-            "/metrics" => of_type("text/plain; version=0.0.4; charset=utf-8", self.0.instruments.render()),
+            "/metrics" => of_type(
+                "text/plain; version=0.0.4; charset=utf-8",
+                self.0.instruments.render(),
+            ),
             "/player" => moved("/player/"),
             path => match path.strip_prefix("/player/").and_then(player::file) {
                 Some(response) => response,
@@ -121,21 +133,38 @@ impl Admin {
     }
 
     fn readiness(&self) -> Response {
-        let mut body = String::from(if self.is_ready() { "ready\n" } else { "not ready\n" });
+        let mut body = String::from(if self.is_ready() {
+            "ready\n"
+        } else {
+            "not ready\n"
+        });
         if self.0.leaving.load(Ordering::Relaxed) {
             body.push_str("the process is stopping\n");
         }
         for (name, Report { state, detail }) in self.0.health.reports() {
             let state = format!("{state:?}").to_ascii_lowercase();
-            let detail = detail.map(|detail| format!(": {detail}")).unwrap_or_default();
+            let detail = detail
+                .map(|detail| format!(": {detail}"))
+                .unwrap_or_default();
             body.push_str(&format!("storage {name}: {state}{detail}\n"));
         }
-        let status = if self.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        let status = if self.is_ready() {
+            StatusCode::OK
+        } else {
+            StatusCode::SERVICE_UNAVAILABLE
+        };
         text(status, body)
     }
 
     fn status(&self) -> Response {
-        let Parts { health, cache, instruments, demo, started, .. } = &*self.0;
+        let Parts {
+            health,
+            cache,
+            instruments,
+            demo,
+            started,
+            ..
+        } = &*self.0;
         let usage = cache.usage();
         let status = Status {
             name: "caudal",
@@ -154,19 +183,29 @@ impl Admin {
                 evictions_total: instruments.cache.evictions.get(),
             },
             storage: health.reports().collect(),
-            connections: Connections { open: instruments.transport.open.get() },
+            connections: Connections {
+                open: instruments.transport.open.get(),
+            },
             demo: demo.as_ref(),
         };
         // Numbers and strings always serialise.
-        of_type("application/json", serde_json::to_string(&status).unwrap_or_default())
+        of_type(
+            "application/json",
+            serde_json::to_string(&status).unwrap_or_default(),
+        )
     }
 }
 
 impl Answer for Admin {
     async fn answer(&self, request: Request) -> Response {
         let mut response = self.find(&request);
-        response.headers.insert(CONTENT_LENGTH, response.body.left().into());
-        response.headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        response
+            .headers
+            .insert(CONTENT_LENGTH, response.body.left().into());
+        response
+            .headers
+            .entry(CACHE_CONTROL)
+            .or_insert(HeaderValue::from_static("no-store"));
         if request.method == Method::HEAD {
             response.body = Body::empty();
         }
@@ -175,12 +214,17 @@ impl Answer for Admin {
 }
 
 fn text(status: StatusCode, body: impl Into<String>) -> Response {
-    Response { status, ..of_type("text/plain; charset=utf-8", body.into()) }
+    Response {
+        status,
+        ..of_type("text/plain; charset=utf-8", body.into())
+    }
 }
 
 fn moved(to: &'static str) -> Response {
     let mut response = text(StatusCode::PERMANENT_REDIRECT, "");
-    response.headers.insert(LOCATION, HeaderValue::from_static(to));
+    response
+        .headers
+        .insert(LOCATION, HeaderValue::from_static(to));
     response
 }
 
@@ -191,5 +235,9 @@ fn of_type(media_type: &'static str, body: impl Into<bytes::Bytes>) -> Response 
         HeaderName::from_static("x-content-type-options"),
         HeaderValue::from_static("nosniff"),
     );
-    Response { status: StatusCode::OK, headers, body: Body::whole(body.into()) }
+    Response {
+        status: StatusCode::OK,
+        headers,
+        body: Body::whole(body.into()),
+    }
 }

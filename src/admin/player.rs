@@ -32,7 +32,9 @@ pub(super) fn file(path: &str) -> Option<Response> {
         std::borrow::Cow::Owned(bytes) => bytes.into(),
     };
     let mut response = super::of_type(media_type, body);
-    response.headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    response
+        .headers
+        .insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     Some(response)
 }
 
@@ -42,7 +44,13 @@ mod tests {
 
     #[test]
     fn the_page_and_what_it_needs_are_in_the_binary() {
-        for path in ["", "app.js", "style.css", "vendor/hls.min.js", "vendor/dash.all.min.js"] {
+        for path in [
+            "",
+            "app.js",
+            "style.css",
+            "vendor/hls.min.js",
+            "vendor/dash.all.min.js",
+        ] {
             assert!(file(path).is_some(), "{path}");
         }
         for path in ["vendor.sh", "../mod.rs", "nothing"] {

@@ -63,7 +63,10 @@ impl Block {
     /// # Errors
     /// Why the fill ended before `offset`. Bytes below its last watermark stay readable.
     pub async fn read(&self, offset: usize, end: usize) -> Result<Bytes, Error> {
-        debug_assert!(offset < end && end <= self.len, "a read stays inside its block");
+        debug_assert!(
+            offset < end && end <= self.len,
+            "a read stays inside its block"
+        );
         loop {
             if let Some(whole) = self.whole.get() {
                 return Ok(whole.slice(offset..end));
@@ -116,7 +119,11 @@ impl Block {
 
     /// Bytes that have arrived.
     pub(super) fn filled(&self) -> usize {
-        if self.whole.get().is_some() { self.len } else { self.filling().filled }
+        if self.whole.get().is_some() {
+            self.len
+        } else {
+            self.filling().filled
+        }
     }
 
     /// Copies the pieces into one exact allocation. The pieces are slices of the storage client's read

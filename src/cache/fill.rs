@@ -52,10 +52,22 @@ impl Run {
         blocks: VecDeque<(BlockKey, Arc<Block>)>,
     ) -> Self {
         let size = cache.settings.block;
-        let position = blocks.front().map_or(0, |(key, _)| u64::from(key.index) * size);
-        let end = position + blocks.iter().map(|(_, block)| block.len() as u64).sum::<u64>();
+        let position = blocks
+            .front()
+            .map_or(0, |(key, _)| u64::from(key.index) * size);
+        let end = position
+            + blocks
+                .iter()
+                .map(|(_, block)| block.len() as u64)
+                .sum::<u64>();
         cache.instruments.cache.fills_in_flight.up();
-        Self { cache: cache.clone(), version: version.clone(), blocks, position, end }
+        Self {
+            cache: cache.clone(),
+            version: version.clone(),
+            blocks,
+            position,
+            end,
+        }
     }
 
     /// Fills the blocks, from `body` if the storage has answered already. Ends with every block full, or
@@ -66,7 +78,10 @@ impl Run {
             Ok(outcome) => outcome,
             Err(_) => Err(Error::FillTimeout { limit }),
         };
-        self.cache.instruments.cache.fill(outcome.as_ref().err().map_or("full", Error::reason));
+        self.cache
+            .instruments
+            .cache
+            .fill(outcome.as_ref().err().map_or("full", Error::reason));
         if let Err(error) = outcome {
             if error == Error::Storage(storage::Error::Changed) {
                 self.cache.replaced(&self.version);
@@ -89,7 +104,9 @@ impl Run {
             };
             match outcome {
                 Ok(()) => {}
-                Err(error) if error.is_transient() && resumed < self.cache.settings.fill_attempts => {
+                Err(error)
+                    if error.is_transient() && resumed < self.cache.settings.fill_attempts =>
+                {
                     self.cache.instruments.cache.fill_resumes.increment(1);
                     tokio::time::sleep(RESUME_PAUSE * 2u32.saturating_pow(resumed)).await;
                     resumed += 1;
@@ -117,7 +134,10 @@ impl Run {
         let asset = self.version.id.asset();
         let range = self.position..self.end;
         let pin = Pin::Match(&self.version.meta.validator);
-        let read = Read { range: Some(range.clone()), pin };
+        let read = Read {
+            range: Some(range.clone()),
+            pin,
+        };
         let object = self.cache.storage(asset).get(&asset.path, read).await?;
         // A storage that ignores If-Match is told apart here: two versions are never spliced.
         if object.meta.validator.etag != self.version.meta.validator.etag
@@ -137,7 +157,11 @@ impl Run {
             self.accept(piece?)?;
         }
         if self.position < self.end {
-            let text = format!("{} of {} bytes are missing", self.end - self.position, self.end);
+            let text = format!(
+                "{} of {} bytes are missing",
+                self.end - self.position,
+                self.end
+            );
             return Err(storage::Error::Interrupted(text.into()));
         }
         Ok(())
@@ -145,11 +169,15 @@ impl Run {
 
     fn accept(&mut self, mut piece: Bytes) -> Result<(), storage::Error> {
         if piece.len() as u64 > self.end - self.position {
-            return Err(storage::Error::Invalid("more bytes than it announced".into()));
+            return Err(storage::Error::Invalid(
+                "more bytes than it announced".into(),
+            ));
         }
         self.position += piece.len() as u64;
         while !piece.is_empty() {
-            let Some((_, block)) = self.blocks.front() else { break };
+            let Some((_, block)) = self.blocks.front() else {
+                break;
+            };
             let room = block.len() - block.filled();
             if block.push(piece.split_to(room.min(piece.len())))
                 && let Some((key, block)) = self.blocks.pop_front()
@@ -188,7 +216,10 @@ impl Cache {
 
     fn end_flight(&self, key: &BlockKey, block: &Arc<Block>) {
         let mut flights = self.flights();
-        if flights.get(key).is_some_and(|flying| Arc::ptr_eq(flying, block)) {
+        if flights
+            .get(key)
+            .is_some_and(|flying| Arc::ptr_eq(flying, block))
+        {
             flights.remove(key);
         }
     }
@@ -204,5 +235,8 @@ impl Cache {
 /// The key of a block. Asset lengths are bounded so that indices fit.
 pub(super) fn block_key(version: &Version, index: u64) -> BlockKey {
     let index = u32::try_from(index).unwrap_or(u32::MAX);
-    BlockKey { version: version.id.clone(), index }
+    BlockKey {
+        version: version.id.clone(),
+        index,
+    }
 }

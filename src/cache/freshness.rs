@@ -38,9 +38,13 @@ pub enum Freshness {
 /// Judges a version that storage confirmed `age` ago.
 pub fn judge(lifetimes: &Lifetimes, age: Duration) -> Freshness {
     match age.checked_sub(lifetimes.fresh) {
-        None => Freshness::Fresh { left: lifetimes.fresh - age },
+        None => Freshness::Fresh {
+            left: lifetimes.fresh - age,
+        },
         Some(since) if since < lifetimes.stale_while_revalidate => Freshness::Stale { since },
-        Some(since) => Freshness::Expired { usable_on_error: since < lifetimes.stale_if_error },
+        Some(since) => Freshness::Expired {
+            usable_on_error: since < lifetimes.stale_if_error,
+        },
     }
 }
 
@@ -74,7 +78,10 @@ impl Lifetimes {
             }
         }
         if always_ask {
-            return Self { no_store: lifetimes.no_store, ..Self::default() };
+            return Self {
+                no_store: lifetimes.no_store,
+                ..Self::default()
+            };
         }
         lifetimes.fresh = shared_max_age.or(max_age).unwrap_or(self.fresh);
         lifetimes
@@ -112,14 +119,29 @@ mod tests {
         assert_eq!(judge(&class(), S(59)), Freshness::Fresh { left: S(1) });
         assert_eq!(judge(&class(), S(60)), Freshness::Stale { since: S(0) });
         assert_eq!(judge(&class(), S(89)), Freshness::Stale { since: S(29) });
-        assert_eq!(judge(&class(), S(90)), Freshness::Expired { usable_on_error: true });
-        assert_eq!(judge(&class(), S(660)), Freshness::Expired { usable_on_error: false });
+        assert_eq!(
+            judge(&class(), S(90)),
+            Freshness::Expired {
+                usable_on_error: true
+            }
+        );
+        assert_eq!(
+            judge(&class(), S(660)),
+            Freshness::Expired {
+                usable_on_error: false
+            }
+        );
     }
 
     #[test]
     fn a_lifetime_of_nothing_asks_every_time() {
         let never = Lifetimes::default();
-        assert_eq!(judge(&never, S(0)), Freshness::Expired { usable_on_error: false });
+        assert_eq!(
+            judge(&never, S(0)),
+            Freshness::Expired {
+                usable_on_error: false
+            }
+        );
     }
 
     #[test]
@@ -130,8 +152,14 @@ mod tests {
         assert_eq!(own("S-MaxAge=\"20\" , max-age=10").fresh, S(20));
         assert_eq!(own("public").fresh, S(60));
         assert_eq!(own("max-age=-1").fresh, S(60));
-        assert_eq!(own("max-age=99999999999999999999999").fresh, S(i32::MAX as u64));
-        assert_eq!(own("max-age=5, stale-while-revalidate=7").stale_while_revalidate, S(7));
+        assert_eq!(
+            own("max-age=99999999999999999999999").fresh,
+            S(i32::MAX as u64)
+        );
+        assert_eq!(
+            own("max-age=5, stale-while-revalidate=7").stale_while_revalidate,
+            S(7)
+        );
         assert_eq!(own("must-revalidate").stale_if_error, S(0));
         assert_eq!(own("private, max-age=60").fresh, S(0));
         assert!(own("no-store").no_store);

@@ -37,7 +37,11 @@ impl VersionId {
     /// Names the version of `asset` that `validator` tells apart.
     pub fn new(asset: AssetKey, validator: Validator) -> Self {
         let hash = HASHER.hash_one((&asset, &validator));
-        Self(Arc::new(Identity { asset, validator, hash }))
+        Self(Arc::new(Identity {
+            asset,
+            validator,
+            hash,
+        }))
     }
 
     /// The asset this is a version of.
@@ -83,8 +87,17 @@ mod tests {
 
     fn id(path: &str, etag: &str) -> VersionId {
         let path = AssetPath::from_decoded(path).unwrap();
-        let validator = Validator { etag: etag.into(), version_id: None };
-        VersionId::new(AssetKey { storage: StorageId(0), path }, validator)
+        let validator = Validator {
+            etag: etag.into(),
+            version_id: None,
+        };
+        VersionId::new(
+            AssetKey {
+                storage: StorageId(0),
+                path,
+            },
+            validator,
+        )
     }
 
     #[test]

@@ -35,9 +35,7 @@ impl Memory {
     pub(super) fn new(settings: &Settings, instruments: Arc<Instruments>) -> Self {
         let blocks = Moka::builder()
             .max_capacity(settings.memory - settings.fill_reserve)
-            .weigher(|_, block: &Arc<Block>| {
-                u32::try_from(charge(block.len())).unwrap_or(u32::MAX)
-            })
+            .weigher(|_, block: &Arc<Block>| u32::try_from(charge(block.len())).unwrap_or(u32::MAX))
             .eviction_listener(move |_, _, cause| {
                 if cause == RemovalCause::Size {
                     instruments.cache.evictions.add(1);
@@ -47,7 +45,9 @@ impl Memory {
         let total_units = settings.memory / UNIT;
         Self {
             blocks,
-            budget: Arc::new(Semaphore::new(usize::try_from(total_units).unwrap_or(usize::MAX >> 4))),
+            budget: Arc::new(Semaphore::new(
+                usize::try_from(total_units).unwrap_or(usize::MAX >> 4),
+            )),
             total_units,
             fill_wait: settings.fill_wait,
         }
@@ -75,7 +75,10 @@ impl Memory {
     ///
     /// # Errors
     /// [`Error::NoMemory`] when there is none within `fill_wait`.
-    pub(super) async fn reserve(&self, lens: impl Iterator<Item = usize>) -> Result<Reservation, Error> {
+    pub(super) async fn reserve(
+        &self,
+        lens: impl Iterator<Item = usize>,
+    ) -> Result<Reservation, Error> {
         let units = lens.map(units).sum::<u64>();
         let units = u32::try_from(units.min(self.total_units)).unwrap_or(u32::MAX);
         if let Ok(permit) = self.budget.clone().try_acquire_many_owned(units) {
@@ -83,9 +86,16 @@ impl Memory {
         }
         // moka evicts lazily; what it already owes is given back before anyone waits.
         self.blocks.run_pending_tasks();
-        match tokio::time::timeout(self.fill_wait, self.budget.clone().acquire_many_owned(units)).await {
+        match tokio::time::timeout(
+            self.fill_wait,
+            self.budget.clone().acquire_many_owned(units),
+        )
+        .await
+        {
             Ok(Ok(permit)) => Ok(Reservation(permit)),
-            _ => Err(Error::NoMemory { waited: self.fill_wait }),
+            _ => Err(Error::NoMemory {
+                waited: self.fill_wait,
+            }),
         }
     }
 

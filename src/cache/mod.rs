@@ -163,7 +163,9 @@ impl Cache {
         let versions = Moka::builder()
             .max_capacity(settings.versions_memory)
             .weigher(|key: &AssetKey, _: &Entry| {
-                u32::try_from(key.path.as_str().len()).unwrap_or(u32::MAX).saturating_add(ENTRY)
+                u32::try_from(key.path.as_str().len())
+                    .unwrap_or(u32::MAX)
+                    .saturating_add(ENTRY)
             })
             .build();
         Arc::new(Self {
@@ -213,14 +215,20 @@ impl Cache {
     /// Responses under way end in an error, never in another version's bytes.
     fn replaced(&self, version: &Version) {
         let key = version.id.asset();
-        if let Some(Entry { known: Known::Present(held), .. }) = self.versions.get(key)
+        if let Some(Entry {
+            known: Known::Present(held),
+            ..
+        }) = self.versions.get(key)
             && held.id == version.id
         {
             self.versions.invalidate(key);
         }
         let blocks = version.meta.len.div_ceil(self.settings.block);
         for index in 0..u32::try_from(blocks).unwrap_or(u32::MAX) {
-            self.memory.forget(&BlockKey { version: version.id.clone(), index });
+            self.memory.forget(&BlockKey {
+                version: version.id.clone(),
+                index,
+            });
         }
     }
 
@@ -251,7 +259,12 @@ impl Version {
     /// The class whose lifetimes apply. A manifest nobody has read yet counts as live: the shorter life is
     /// the safe one.
     pub fn class(&self) -> Class {
-        self.kind.class(self.liveness.get().copied().unwrap_or(Liveness::Live { refresh: None }))
+        self.kind.class(
+            self.liveness
+                .get()
+                .copied()
+                .unwrap_or(Liveness::Live { refresh: None }),
+        )
     }
 
     /// Whether somebody has read this manifest.

@@ -9,7 +9,9 @@ use tokio::sync::watch;
 
 use super::fill::Run;
 use super::freshness::{Freshness, judge};
-use super::{AssetKey, Cache, Entry, Error, Failure, Found, Known, Lookup, Reason, Status, Version};
+use super::{
+    AssetKey, Cache, Entry, Error, Failure, Found, Known, Lookup, Reason, Status, Version,
+};
 use crate::storage::{self, Object, Pin, Read, Storage};
 
 /// After storage failed to confirm a version, nobody asks again for so long: a failing storage is not
@@ -59,7 +61,10 @@ impl Cache {
                     ttl: self.settings.absent - age,
                     ..Lookup::BYPASS
                 };
-                return Err(Failure { error: storage::Error::NotFound.into(), lookup });
+                return Err(Failure {
+                    error: storage::Error::NotFound.into(),
+                    lookup,
+                });
             }
             Known::Absent => return self.ask(key, None, first).await,
         };
@@ -71,9 +76,9 @@ impl Cache {
                 }
                 Ok(found(version, Status::Stale, age, Duration::ZERO))
             }
-            Freshness::Expired { usable_on_error: true } if entry.is_held() => {
-                Ok(found(version, Status::StaleOnError, age, Duration::ZERO))
-            }
+            Freshness::Expired {
+                usable_on_error: true,
+            } if entry.is_held() => Ok(found(version, Status::StaleOnError, age, Duration::ZERO)),
             Freshness::Expired { usable_on_error } => {
                 match self.ask(key, Some(version.clone()), first).await {
                     Err(failure) if usable_on_error && failure.error.excuses_stale() => {
@@ -92,14 +97,22 @@ impl Cache {
         known: Option<Arc<Version>>,
         first: First,
     ) -> Result<Found, Failure> {
-        let reason = if known.is_some() { Reason::Expired } else { Reason::Unknown };
+        let reason = if known.is_some() {
+            Reason::Expired
+        } else {
+            Reason::Unknown
+        };
         let (mut flight, collapsed) = self.lead(key, known, first);
         let answer = match flight.wait_for(Option::is_some).await {
             Ok(answer) => answer.clone().unwrap_or(Err(Error::FillEnded)),
             Err(_) => Err(Error::FillEnded),
         };
-        let mut lookup =
-            Lookup { status: Status::Miss, reason: Some(reason), collapsed, ..Lookup::BYPASS };
+        let mut lookup = Lookup {
+            status: Status::Miss,
+            reason: Some(reason),
+            collapsed,
+            ..Lookup::BYPASS
+        };
         match answer {
             Ok(Resolved { version, status }) => {
                 lookup.status = status;
@@ -124,7 +137,12 @@ impl Cache {
         let (told, flight) = watch::channel(None);
         opens.insert(key.clone(), flight.clone());
         drop(opens);
-        let inquiry = Inquiry { cache: self.clone(), key: key.clone(), known, told };
+        let inquiry = Inquiry {
+            cache: self.clone(),
+            key: key.clone(),
+            known,
+            told,
+        };
         self.background.spawn(inquiry.run(first));
         (flight, false)
     }
@@ -137,7 +155,15 @@ impl Entry {
 }
 
 fn found(version: Arc<Version>, status: Status, age: Duration, ttl: Duration) -> Found {
-    Found { version, lookup: Lookup { status, age, ttl, ..Lookup::BYPASS } }
+    Found {
+        version,
+        lookup: Lookup {
+            status,
+            age,
+            ttl,
+            ..Lookup::BYPASS
+        },
+    }
 }
 
 /// One question to storage about an asset, on the background runtime.
@@ -156,8 +182,14 @@ impl Inquiry {
             // The asset may be shorter than the place the viewer asked for, or empty.
             Err(storage::Error::RangeNotSatisfiable { .. }) => {
                 let least = 0..cache.settings.block;
-                match if wanted.start > 0 { self.get(least.clone()).await } else { Err(past_end()) } {
-                    Err(storage::Error::RangeNotSatisfiable { .. }) => return self.look_at_empty().await,
+                match if wanted.start > 0 {
+                    self.get(least.clone()).await
+                } else {
+                    Err(past_end())
+                } {
+                    Err(storage::Error::RangeNotSatisfiable { .. }) => {
+                        return self.look_at_empty().await;
+                    }
                     answer => answer.and_then(|object| expect_range(object, &least)),
                 }
             }
@@ -170,8 +202,19 @@ impl Inquiry {
     }
 
     async fn get(&self, range: Range<u64>) -> Result<Object, storage::Error> {
-        let pin = self.known.as_ref().map_or(Pin::Any, |v| Pin::NoneMatch(&v.meta.validator));
-        self.storage().get(&self.key.path, Read { range: Some(range), pin }).await
+        let pin = self
+            .known
+            .as_ref()
+            .map_or(Pin::Any, |v| Pin::NoneMatch(&v.meta.validator));
+        self.storage()
+            .get(
+                &self.key.path,
+                Read {
+                    range: Some(range),
+                    pin,
+                },
+            )
+            .await
     }
 
     /// No range satisfies an empty object, so its metadata is asked for on its own.
@@ -232,12 +275,22 @@ impl Inquiry {
     fn hold(&self) {
         if let Some(entry) = self.cache.versions.get(&self.key) {
             let hold_until = Some(Instant::now() + HOLD);
-            self.cache.versions.insert(self.key.clone(), Entry { hold_until, ..entry });
+            self.cache.versions.insert(
+                self.key.clone(),
+                Entry {
+                    hold_until,
+                    ..entry
+                },
+            );
         }
     }
 
     fn remember(&self, known: Known) {
-        let entry = Entry { known, confirmed: Instant::now(), hold_until: None };
+        let entry = Entry {
+            known,
+            confirmed: Instant::now(),
+            hold_until: None,
+        };
         self.cache.versions.insert(self.key.clone(), entry);
     }
 

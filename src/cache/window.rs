@@ -27,14 +27,24 @@ impl Cache {
     pub fn window(self: &Arc<Self>, version: &Arc<Version>, range: &Range<u64>) -> Window {
         let size = self.settings.block;
         let first = range.start / size;
-        let last = range.end.div_ceil(size).min(first + self.settings.run / size);
-        let keys: Vec<BlockKey> = (first..last).map(|index| block_key(version, index)).collect();
+        let last = range
+            .end
+            .div_ceil(size)
+            .min(first + self.settings.run / size);
+        let keys: Vec<BlockKey> = (first..last)
+            .map(|index| block_key(version, index))
+            .collect();
         let mut blocks: Vec<Option<Arc<Block>>> =
             keys.iter().map(|key| self.memory.get(key)).collect();
         let held = blocks.iter().flatten().count();
         if held == blocks.len() {
             let blocks = blocks.into_iter().flatten().collect();
-            return Window { blocks, held: held as u32, followed: 0, led: 0 };
+            return Window {
+                blocks,
+                held: held as u32,
+                followed: 0,
+                led: 0,
+            };
         }
         self.complete(version, &keys, &mut blocks)
     }
@@ -82,7 +92,8 @@ impl Cache {
         }
         drop(flights);
         for run in runs {
-            self.background.spawn(Run::of(self, version, run).fill(None));
+            self.background
+                .spawn(Run::of(self, version, run).fill(None));
         }
         window
     }

@@ -79,7 +79,9 @@ fn load_config(path: Option<PathBuf>) -> anyhow::Result<Config> {
 fn init_log(config: &Config) -> anyhow::Result<()> {
     let filter = match std::env::var("CAUDAL_LOG") {
         Ok(text) => text.parse::<Targets>().map_err(|error| {
-            Unusable::from(format!("CAUDAL_LOG = {text:?}: {error}; write info,caudal::cache=debug"))
+            Unusable::from(format!(
+                "CAUDAL_LOG = {text:?}: {error}; write info,caudal::cache=debug"
+            ))
         })?,
         Err(_) => Targets::new().with_default(level(config.log.level)),
     };
@@ -89,7 +91,9 @@ fn init_log(config: &Config) -> anyhow::Result<()> {
         LogFormat::Text => false,
         LogFormat::Auto => !terminal,
     };
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(terminal);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(terminal);
     let log = tracing_subscriber::registry().with(filter);
     // A second initialisation (two servers in one process) keeps the first.
     let _ = match json {

@@ -31,7 +31,10 @@ struct Rest {
 impl Blocks {
     /// Bytes that are all at hand.
     pub(super) fn held(bytes: Bytes) -> Self {
-        Self { first: Some(bytes), rest: None }
+        Self {
+            first: Some(bytes),
+            rest: None,
+        }
     }
 
     /// Looks for the range's blocks and waits for its first byte. Tells what the look found.
@@ -40,8 +43,18 @@ impl Blocks {
         version: &Arc<Version>,
         range: Range<u64>,
     ) -> (Result<Self, Error>, Window) {
-        let Window { blocks, held, followed, led } = cache.window(version, &range);
-        let counts = Window { blocks: VecDeque::new(), held, followed, led };
+        let Window {
+            blocks,
+            held,
+            followed,
+            led,
+        } = cache.window(version, &range);
+        let counts = Window {
+            blocks: VecDeque::new(),
+            held,
+            followed,
+            led,
+        };
         let mut rest = Rest {
             cache: cache.clone(),
             version: version.clone(),
@@ -50,10 +63,16 @@ impl Blocks {
             end: range.end,
         };
         let blocks = match rest.next().await {
-            None => Ok(Self { first: None, rest: None }),
+            None => Ok(Self {
+                first: None,
+                rest: None,
+            }),
             Some(Ok(first)) => {
                 let more = rest.position < rest.end;
-                Ok(Self { first: Some(first), rest: more.then_some(rest) })
+                Ok(Self {
+                    first: Some(first),
+                    rest: more.then_some(rest),
+                })
             }
             Some(Err(error)) => Err(error),
         };
@@ -125,7 +144,8 @@ impl Rest {
     fn look_ahead(&mut self, start: u64, size: u64) {
         let next = start + self.held.len() as u64 * size;
         if self.held.len() <= 1 && next < self.end {
-            self.held.extend(self.cache.window(&self.version, &(next..self.end)).blocks);
+            self.held
+                .extend(self.cache.window(&self.version, &(next..self.end)).blocks);
         }
     }
 }

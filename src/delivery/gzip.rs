@@ -32,7 +32,11 @@ impl Variants {
                 u32::try_from(len as u64 + OVERHEAD).unwrap_or(u32::MAX)
             })
             .build();
-        Self { settings, background, made }
+        Self {
+            settings,
+            background,
+            made,
+        }
     }
 
     /// Length of the longest text that is read whole.
@@ -42,7 +46,13 @@ impl Variants {
 
     /// The gzip variant of a text; `None` where it is not worth it.
     pub(super) async fn of(&self, version: &Version, text: &Bytes) -> Option<Bytes> {
-        let Compression { enabled, min, max, level, .. } = self.settings;
+        let Compression {
+            enabled,
+            min,
+            max,
+            level,
+            ..
+        } = self.settings;
         if !enabled || !(min..=max).contains(&(text.len() as u64)) {
             return None;
         }
@@ -53,7 +63,9 @@ impl Variants {
         let made = cell
             .get_or_init(|| async {
                 let text = text.clone();
-                let made = self.background.spawn_blocking(move || compress(&text, level));
+                let made = self
+                    .background
+                    .spawn_blocking(move || compress(&text, level));
                 // A compression that panics leaves the text as it is.
                 made.await.ok().flatten()
             })
@@ -85,7 +97,9 @@ mod tests {
         assert!(small.len() < text.len() / 5);
         assert_eq!(compress(&text, 6).unwrap(), small);
         let mut back = Vec::new();
-        flate2::read::GzDecoder::new(&small[..]).read_to_end(&mut back).unwrap();
+        flate2::read::GzDecoder::new(&small[..])
+            .read_to_end(&mut back)
+            .unwrap();
         assert_eq!(back, text);
     }
 

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::runtime::Handle;
 
-use crate::cache::{AssetKey, Cache, Error, Failure, First, Found, Lookup, Reason, Status, Version};
+use crate::cache::{
+    AssetKey, Cache, Error, Failure, First, Found, Lookup, Reason, Status, Version,
+};
 use crate::media::{Class, Liveness};
 
 mod blocks;
@@ -90,7 +92,10 @@ pub struct Timing {
 impl Delivery {
     /// Serves from `cache`; compresses on `background`.
     pub fn new(cache: Arc<Cache>, compression: Compression, background: Handle) -> Self {
-        Self { cache, gzip: gzip::Variants::new(compression, background) }
+        Self {
+            cache,
+            gzip: gzip::Variants::new(compression, background),
+        }
     }
 
     /// Opens an asset.
@@ -111,7 +116,10 @@ impl Delivery {
         };
         if content.version.kind.compressible() && content.len <= self.gzip.longest() {
             let found = content.lookup;
-            let failed = |error| Failure { error, lookup: found };
+            let failed = |error| Failure {
+                error,
+                lookup: found,
+            };
             content.read_text().await.map_err(failed)?;
             if ask.gzip {
                 self.compress(&mut content).await;
@@ -165,7 +173,11 @@ impl Content {
             } else {
                 Reason::BlocksAbsent
             });
-            self.lookup.status = if window.held > 0 { Status::Partial } else { Status::Miss };
+            self.lookup.status = if window.held > 0 {
+                Status::Partial
+            } else {
+                Status::Miss
+            };
             self.lookup.collapsed |= window.led == 0;
         }
         self.spent(begun);
@@ -181,9 +193,14 @@ impl Content {
             self.lookup.reason = Some(Reason::BlocksAbsent);
             self.lookup.collapsed = window.led == 0;
         }
-        let text = blocks.as_mut().map_err(|error| error.clone())?.read_to_end().await?;
+        let text = blocks
+            .as_mut()
+            .map_err(|error| error.clone())?
+            .read_to_end()
+            .await?;
         if !self.version.is_inspected() {
-            self.version.inspected(Liveness::of(self.version.kind, &text));
+            self.version
+                .inspected(Liveness::of(self.version.kind, &text));
         }
         self.text = Some(text);
         Ok(())
@@ -191,7 +208,9 @@ impl Content {
 
     /// Accounts for the time since `begun`: storage's, if anything was waited for.
     fn spent(&mut self, begun: Instant) {
-        let spent = begun.elapsed().saturating_sub(self.timing.cache + self.timing.storage);
+        let spent = begun
+            .elapsed()
+            .saturating_sub(self.timing.cache + self.timing.storage);
         match self.lookup.status {
             Status::Hit | Status::Stale | Status::Bypass => self.timing.cache += spent,
             _ => self.timing.storage += spent,

@@ -37,7 +37,8 @@ pub(super) fn admit(request: &Request) -> Result<Method, Error> {
 }
 
 fn target_len(uri: &Uri) -> usize {
-    uri.path_and_query().map_or(0, |target| target.as_str().len())
+    uri.path_and_query()
+        .map_or(0, |target| target.as_str().len())
 }
 
 /// Exactly one host, well formed, and the same wherever it is named (RFC 9112 §3.2, RFC 9113 §8.3.1).
@@ -57,9 +58,9 @@ fn one_host(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), Erro
         .and_then(|host| host.parse::<Authority>().ok())
         .ok_or(Error::BadRequest("the Host header is not a host"))?;
     match uri.authority() {
-        Some(target) if *target != authority => {
-            Err(Error::BadRequest("the Host header and the request target name two hosts"))
-        }
+        Some(target) if *target != authority => Err(Error::BadRequest(
+            "the Host header and the request target name two hosts",
+        )),
         _ => Ok(()),
     }
 }
@@ -73,7 +74,9 @@ mod tests {
         let mut request = request("GET", "/a.m4s");
         request.headers.remove(HOST);
         for host in hosts {
-            request.headers.append(HOST, http::HeaderValue::from_str(host).unwrap());
+            request
+                .headers
+                .append(HOST, http::HeaderValue::from_str(host).unwrap());
         }
         admit(&request)
     }
@@ -87,8 +90,20 @@ mod tests {
 
     #[test]
     fn no_host_two_hosts_and_odd_hosts_are_refused() {
-        for hosts in [&[][..], &["a", "b"], &["a", "a"], &[""], &["a,b"], &["u@a"], &["a/b"], &["a b"]] {
-            assert!(matches!(with_hosts(hosts), Err(Error::BadRequest(_))), "{hosts:?}");
+        for hosts in [
+            &[][..],
+            &["a", "b"],
+            &["a", "a"],
+            &[""],
+            &["a,b"],
+            &["u@a"],
+            &["a/b"],
+            &["a b"],
+        ] {
+            assert!(
+                matches!(with_hosts(hosts), Err(Error::BadRequest(_))),
+                "{hosts:?}"
+            );
         }
     }
 
@@ -96,15 +111,26 @@ mod tests {
     fn an_absolute_target_must_agree_with_the_host() {
         let mut request = request("GET", "http://other.example/a.m4s");
         assert!(matches!(admit(&request), Err(Error::BadRequest(_))));
-        request.headers.insert(HOST, http::HeaderValue::from_static("other.example"));
+        request
+            .headers
+            .insert(HOST, http::HeaderValue::from_static("other.example"));
         assert!(admit(&request).is_ok());
     }
 
     #[test]
     fn other_methods_and_long_targets_are_refused() {
-        assert!(matches!(admit(&request("POST", "/a")), Err(Error::MethodNotAllowed)));
+        assert!(matches!(
+            admit(&request("POST", "/a")),
+            Err(Error::MethodNotAllowed)
+        ));
         let long = format!("/{}", "a".repeat(LONGEST_TARGET));
-        assert!(matches!(admit(&request("GET", &long)), Err(Error::TargetTooLong)));
-        assert!(matches!(admit(&request("GET", "*")), Err(Error::BadRequest(_))));
+        assert!(matches!(
+            admit(&request("GET", &long)),
+            Err(Error::TargetTooLong)
+        ));
+        assert!(matches!(
+            admit(&request("GET", "*")),
+            Err(Error::BadRequest(_))
+        ));
     }
 }

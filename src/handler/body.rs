@@ -36,7 +36,9 @@ async fn several(content: &mut Content, multipart: &Multipart) -> Result<Body, E
         let blocks = content.read(part.range.clone()).await?;
         parts.push(now(part.head.clone()).chain(bytes_of(blocks)));
     }
-    let bytes = stream::iter(parts).flatten().chain(now(multipart.closing.clone()));
+    let bytes = stream::iter(parts)
+        .flatten()
+        .chain(now(multipart.closing.clone()));
     Ok(Body::stream(multipart.len(), bytes.boxed()))
 }
 
@@ -45,6 +47,8 @@ fn now(bytes: Bytes) -> impl Stream<Item = Result<Bytes, BodyError>> + Send {
 }
 
 fn bytes_of(blocks: Blocks) -> impl Stream<Item = Result<Bytes, BodyError>> + Send + 'static {
-    let broken = |error: cache::Error| BodyError { reason: error.reason() };
+    let broken = |error: cache::Error| BodyError {
+        reason: error.reason(),
+    };
     blocks.stream().map(move |piece| piece.map_err(broken))
 }

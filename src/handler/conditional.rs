@@ -27,13 +27,25 @@ struct Entity<'a> {
 /// Evaluates the preconditions in the order of RFC 9110 §13.2.2.
 pub(super) fn judge(headers: &HeaderMap, content: &Content) -> Verdict {
     let etag = content.etag();
-    verdict(headers, Entity { etag: &etag, last_modified: content.version.meta.last_modified })
+    verdict(
+        headers,
+        Entity {
+            etag: &etag,
+            last_modified: content.version.meta.last_modified,
+        },
+    )
 }
 
 /// Whether a Range applies: If-Range is absent, or names this very entity (RFC 9110 §13.1.5).
 pub(super) fn if_range(headers: &HeaderMap, content: &Content) -> bool {
     let etag = content.etag();
-    range_applies(headers, Entity { etag: &etag, last_modified: content.version.meta.last_modified })
+    range_applies(
+        headers,
+        Entity {
+            etag: &etag,
+            last_modified: content.version.meta.last_modified,
+        },
+    )
 }
 
 fn verdict(headers: &HeaderMap, entity: Entity<'_>) -> Verdict {
@@ -41,7 +53,8 @@ fn verdict(headers: &HeaderMap, entity: Entity<'_>) -> Verdict {
         if !any_tag(headers, &IF_MATCH, |tag| strong_match(tag, entity.etag)) {
             return Verdict::PreconditionFailed;
         }
-    } else if let (Some(since), Some(modified)) = (date(headers, &IF_UNMODIFIED_SINCE), entity.modified())
+    } else if let (Some(since), Some(modified)) =
+        (date(headers, &IF_UNMODIFIED_SINCE), entity.modified())
         && modified > since
     {
         return Verdict::PreconditionFailed;
@@ -50,7 +63,8 @@ fn verdict(headers: &HeaderMap, entity: Entity<'_>) -> Verdict {
         if any_tag(headers, &IF_NONE_MATCH, |tag| weak_match(tag, entity.etag)) {
             return Verdict::NotModified;
         }
-    } else if let (Some(since), Some(modified)) = (date(headers, &IF_MODIFIED_SINCE), entity.modified())
+    } else if let (Some(since), Some(modified)) =
+        (date(headers, &IF_MODIFIED_SINCE), entity.modified())
         && modified <= since
     {
         return Verdict::NotModified;
@@ -59,8 +73,12 @@ fn verdict(headers: &HeaderMap, entity: Entity<'_>) -> Verdict {
 }
 
 fn range_applies(headers: &HeaderMap, entity: Entity<'_>) -> bool {
-    let Some(value) = headers.get(IF_RANGE) else { return true };
-    let Ok(value) = value.to_str() else { return false };
+    let Some(value) = headers.get(IF_RANGE) else {
+        return true;
+    };
+    let Ok(value) = value.to_str() else {
+        return false;
+    };
     let value = value.trim();
     if value.starts_with('"') || value.starts_with("W/") {
         return strong_match(value, entity.etag);
@@ -86,23 +104,33 @@ fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
 
 /// Whether any listed tag, or `*`, satisfies `matches`.
 fn any_tag(headers: &HeaderMap, name: &HeaderName, matches: impl Fn(&str) -> bool) -> bool {
-    headers.get_all(name).iter().filter_map(|line| line.to_str().ok()).any(|line| {
-        let mut rest = line.trim();
-        if rest == "*" {
-            return true;
-        }
-        // Split at quotes, not commas: an opaque tag may hold a comma.
-        while let Some(open) = rest.find('"') {
-            let start = if rest[..open].ends_with("W/") { open - 2 } else { open };
-            let Some(len) = rest[open + 1..].find('"') else { return false };
-            let end = open + 1 + len + 1;
-            if matches(&rest[start..end]) {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .any(|line| {
+            let mut rest = line.trim();
+            if rest == "*" {
                 return true;
             }
-            rest = &rest[end..];
-        }
-        false
-    })
+            // Split at quotes, not commas: an opaque tag may hold a comma.
+            while let Some(open) = rest.find('"') {
+                let start = if rest[..open].ends_with("W/") {
+                    open - 2
+                } else {
+                    open
+                };
+                let Some(len) = rest[open + 1..].find('"') else {
+                    return false;
+                };
+                let end = open + 1 + len + 1;
+                if matches(&rest[start..end]) {
+                    return true;
+                }
+                rest = &rest[end..];
+            }
+            false
+        })
 }
 
 fn strong_match(a: &str, b: &str) -> bool {
@@ -121,11 +149,16 @@ mod tests {
 
     fn entity(etag: &str) -> Entity<'_> {
         let modified = httpdate::parse_http_date(MODIFIED).unwrap();
-        Entity { etag, last_modified: Some(modified + Duration::from_millis(400)) }
+        Entity {
+            etag,
+            last_modified: Some(modified + Duration::from_millis(400)),
+        }
     }
 
     fn headers(list: &[(HeaderName, &str)]) -> HeaderMap {
-        list.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect()
+        list.iter()
+            .map(|(name, value)| (name.clone(), value.parse().unwrap()))
+            .collect()
     }
 
     #[test]
@@ -140,7 +173,10 @@ mod tests {
             (&[(IF_NONE_MATCH, "*")], NotModified),
             (&[(IF_NONE_MATCH, "\"b\"")], Proceed),
             (&[(IF_NONE_MATCH, "a")], Proceed),
-            (&[(IF_NONE_MATCH, "\"b\""), (IF_MODIFIED_SINCE, MODIFIED)], Proceed),
+            (
+                &[(IF_NONE_MATCH, "\"b\""), (IF_MODIFIED_SINCE, MODIFIED)],
+                Proceed,
+            ),
             (&[(IF_MODIFIED_SINCE, MODIFIED)], NotModified),
             (&[(IF_MODIFIED_SINCE, before)], Proceed),
             (&[(IF_MODIFIED_SINCE, "yesterday")], Proceed),
@@ -150,11 +186,21 @@ mod tests {
             (&[(IF_MATCH, "\"b\"")], PreconditionFailed),
             (&[(IF_UNMODIFIED_SINCE, MODIFIED)], Proceed),
             (&[(IF_UNMODIFIED_SINCE, before)], PreconditionFailed),
-            (&[(IF_MATCH, "\"a\""), (IF_UNMODIFIED_SINCE, before)], Proceed),
-            (&[(IF_MATCH, "\"b\""), (IF_NONE_MATCH, "\"a\"")], PreconditionFailed),
+            (
+                &[(IF_MATCH, "\"a\""), (IF_UNMODIFIED_SINCE, before)],
+                Proceed,
+            ),
+            (
+                &[(IF_MATCH, "\"b\""), (IF_NONE_MATCH, "\"a\"")],
+                PreconditionFailed,
+            ),
         ];
         for (list, expected) in table {
-            assert_eq!(verdict(&headers(list), entity("\"a\"")), *expected, "{list:?}");
+            assert_eq!(
+                verdict(&headers(list), entity("\"a\"")),
+                *expected,
+                "{list:?}"
+            );
         }
     }
 
@@ -168,10 +214,17 @@ mod tests {
             ("Sun, 06 Nov 1994 08:49:38 GMT", false),
             ("nonsense", false),
         ] {
-            assert_eq!(range_applies(&headers(&[(IF_RANGE, value)]), entity("\"a\"")), applies, "{value}");
+            assert_eq!(
+                range_applies(&headers(&[(IF_RANGE, value)]), entity("\"a\"")),
+                applies,
+                "{value}"
+            );
         }
         assert!(range_applies(&HeaderMap::new(), entity("\"a\"")));
-        assert!(!range_applies(&headers(&[(IF_RANGE, "W/\"a\"")]), entity("W/\"a\"")));
+        assert!(!range_applies(
+            &headers(&[(IF_RANGE, "W/\"a\"")]),
+            entity("W/\"a\"")
+        ));
     }
 
     proptest::proptest! {

@@ -33,12 +33,18 @@ impl Cors {
     /// # Errors
     /// When `origin` cannot stand in a header.
     pub fn new(origin: &str, max_age: Duration) -> Result<Self, http::header::InvalidHeaderValue> {
-        Ok(Self { origin: HeaderValue::from_str(origin)?, max_age: max_age.as_secs().into() })
+        Ok(Self {
+            origin: HeaderValue::from_str(origin)?,
+            max_age: max_age.as_secs().into(),
+        })
     }
 
     pub(super) fn allow(&self, headers: &mut HeaderMap) {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, self.origin.clone());
-        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED_HEADERS));
+        headers.insert(
+            ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static(EXPOSED_HEADERS),
+        );
         headers.insert(TIMING_ALLOW_ORIGIN, self.origin.clone());
     }
 }
@@ -47,10 +53,23 @@ impl Cors {
 pub(super) fn preflight(cors: &Cors) -> Response {
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(ALLOW, HeaderValue::from_static(ALLOWED_METHODS));
-    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(ALLOWED_METHODS));
-    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ALLOWED_HEADERS));
+    headers.insert(
+        ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static(ALLOWED_METHODS),
+    );
+    headers.insert(
+        ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static(ALLOWED_HEADERS),
+    );
     headers.insert(ACCESS_CONTROL_MAX_AGE, cors.max_age.clone());
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert("cache-status", HeaderValue::from_static("caudal; fwd=bypass; detail=options"));
-    Response { status: StatusCode::NO_CONTENT, headers, body: Body::empty() }
+    headers.insert(
+        "cache-status",
+        HeaderValue::from_static("caudal; fwd=bypass; detail=options"),
+    );
+    Response {
+        status: StatusCode::NO_CONTENT,
+        headers,
+        body: Body::empty(),
+    }
 }

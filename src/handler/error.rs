@@ -1,6 +1,8 @@
 //! Every "no", and the only map from causes to status codes.
 
-use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER,
+};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::record::Record;
@@ -55,7 +57,9 @@ impl Error {
             Self::BadRequest(_) | Self::Path(_) => StatusCode::BAD_REQUEST,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::NoRoute | Self::Cache(cache::Error::Storage(S::NotFound)) => StatusCode::NOT_FOUND,
+            Self::NoRoute | Self::Cache(cache::Error::Storage(S::NotFound)) => {
+                StatusCode::NOT_FOUND
+            }
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::RangeNotSatisfiable { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::Cache(cache::Error::Storage(error)) => match error {
@@ -76,7 +80,11 @@ impl Error {
             _ => "no-store",
         };
         let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then_some("1");
-        Meaning { status, cache_control, retry_after }
+        Meaning {
+            status,
+            cache_control,
+            retry_after,
+        }
     }
 
     /// A stable word for metrics, logs and Cache-Status.
@@ -97,7 +105,10 @@ impl Error {
     fn text(&self, status: StatusCode) -> String {
         match self {
             Self::Cache(error) => {
-                let phrase = status.canonical_reason().unwrap_or_default().to_ascii_lowercase();
+                let phrase = status
+                    .canonical_reason()
+                    .unwrap_or_default()
+                    .to_ascii_lowercase();
                 format!("{} {phrase}: {}\n", status.as_u16(), error.reason())
             }
             own => format!("{} {own}\n", status.as_u16()),
@@ -107,7 +118,11 @@ impl Error {
 
 /// The answer that says no.
 pub(super) fn reply(error: &Error, record: &mut Record) -> Response {
-    let Meaning { status, cache_control, retry_after } = error.meaning();
+    let Meaning {
+        status,
+        cache_control,
+        retry_after,
+    } = error.meaning();
     record.refused(error.reason());
     if status.is_server_error() {
         // The log has the storage's own words, for whoever runs this.
@@ -115,7 +130,10 @@ pub(super) fn reply(error: &Error, record: &mut Record) -> Response {
     }
     let text = error.text(status);
     let mut headers = HeaderMap::with_capacity(16);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
     headers.insert(CONTENT_LENGTH, text.len().into());
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache_control));
     if let Some(seconds) = retry_after {
@@ -139,8 +157,16 @@ pub(super) fn reply(error: &Error, record: &mut Record) -> Response {
         }
         _ => {}
     }
-    let body = if record.is_head() { Body::empty() } else { Body::whole(text.into()) };
-    Response { status, headers, body }
+    let body = if record.is_head() {
+        Body::empty()
+    } else {
+        Body::whole(text.into())
+    };
+    Response {
+        status,
+        headers,
+        body,
+    }
 }
 
 fn cache_status(error: &Error, record: &Record) -> String {

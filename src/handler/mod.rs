@@ -82,11 +82,20 @@ impl Handler {
         loop {
             let ask = Ask {
                 asset: routed.asset.clone(),
-                first: if routed.kind.compressible() { First::From(0) } else { asked.first() },
+                first: if routed.kind.compressible() {
+                    First::From(0)
+                } else {
+                    asked.first()
+                },
                 // A range is over the stored bytes: a part of a compressed variant helps nobody.
                 gzip: !asked.is_range() && encoding::accepts_gzip(&request.headers),
             };
-            let content = self.0.delivery.open(ask).await.inspect_err(|f| record.found(f.lookup))?;
+            let content = self
+                .0
+                .delivery
+                .open(ask)
+                .await
+                .inspect_err(|f| record.found(f.lookup))?;
             record.found(content.lookup);
             match self.reply(request, method, &asked, content, record).await {
                 Err(Error::Cache(cache::Error::Storage(storage::Error::Changed)))

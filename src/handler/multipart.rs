@@ -26,7 +26,11 @@ impl Multipart {
     pub(super) fn new(ranges: &[Range<u64>], len: u64, media_type: &str) -> Self {
         // Random, so that no media file can be made to hold it.
         let random = RandomState::new();
-        let boundary = format!("caudal-{:016x}{:016x}", random.hash_one(0), random.hash_one(1));
+        let boundary = format!(
+            "caudal-{:016x}{:016x}",
+            random.hash_one(0),
+            random.hash_one(1)
+        );
         let part = |range: &Range<u64>| Part {
             head: format!(
                 "\r\n--{boundary}\r\nContent-Type: {media_type}\r\nContent-Range: {}\r\n\r\n",
@@ -48,7 +52,10 @@ impl Multipart {
 
     /// Bytes of the whole body.
     pub(super) fn len(&self) -> u64 {
-        let parts = self.parts.iter().map(|part| part.head.len() as u64 + part.range.end - part.range.start);
+        let parts = self
+            .parts
+            .iter()
+            .map(|part| part.head.len() as u64 + part.range.end - part.range.start);
         parts.sum::<u64>() + self.closing.len() as u64
     }
 }

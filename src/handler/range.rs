@@ -61,8 +61,14 @@ impl Asked {
     ///
     /// # Errors
     /// [`Error::RangeNotSatisfiable`] where no range lies within it.
-    pub(super) fn select(&self, headers: &HeaderMap, content: &Content) -> Result<Selection, Error> {
-        let Some(ranges) = &self.ranges else { return Ok(Selection::Whole) };
+    pub(super) fn select(
+        &self,
+        headers: &HeaderMap,
+        content: &Content,
+    ) -> Result<Selection, Error> {
+        let Some(ranges) = &self.ranges else {
+            return Ok(Selection::Whole);
+        };
         if content.encoding != Encoding::Identity || !conditional::if_range(headers, content) {
             return Ok(Selection::Whole);
         }
@@ -71,7 +77,11 @@ impl Asked {
             Resolution::Single(range) => Ok(Selection::Single(range)),
             Resolution::Multi(ranges) => {
                 let media_type = super::reply::media_type(&content.version);
-                Ok(Selection::Multi(Multipart::new(&ranges, content.len, media_type)))
+                Ok(Selection::Multi(Multipart::new(
+                    &ranges,
+                    content.len,
+                    media_type,
+                )))
             }
             Resolution::Unsatisfiable => Err(Error::RangeNotSatisfiable { len: content.len }),
         }

@@ -11,7 +11,9 @@ use super::route::Routed;
 use crate::cache::{Lookup, Reason};
 use crate::exchange::{Body, End, Observer, Request, Response};
 use crate::media::Kind;
-use crate::telemetry::{AccessLog, Instruments, Line, RequestInstruments, RequestLabels, StatusClass};
+use crate::telemetry::{
+    AccessLog, Instruments, Line, RequestInstruments, RequestLabels, StatusClass,
+};
 
 /// CloudFront's id of a request: the key to its own logs.
 const CLOUDFRONT_ID: HeaderName = HeaderName::from_static("x-amz-cf-id");
@@ -96,7 +98,8 @@ impl Record {
         self.line.first_byte = self.received.elapsed();
         self.line.status = answer.status.as_u16();
         let cache = self.lookup.status;
-        self.counters.first_byte((cache as usize, cache.as_str()), self.line.first_byte);
+        self.counters
+            .first_byte((cache as usize, cache.as_str()), self.line.first_byte);
         self.instruments.requests.looked_up(cache.is_hit());
         if let Some(reason) = self.lookup.reason {
             self.instruments.cache.miss(reason.as_str());
@@ -195,10 +198,15 @@ pub(super) mod tests {
             method: method.parse().unwrap(),
             uri: target.parse().unwrap(),
             version: Version::HTTP_11,
-            headers: [(http::header::HOST, http::HeaderValue::from_static("caudal.example"))]
-                .into_iter()
-                .collect(),
-            peer: Peer { addr: ([127, 0, 0, 1], 9).into() },
+            headers: [(
+                http::header::HOST,
+                http::HeaderValue::from_static("caudal.example"),
+            )]
+            .into_iter()
+            .collect(),
+            peer: Peer {
+                addr: ([127, 0, 0, 1], 9).into(),
+            },
             received: Instant::now(),
         }
     }

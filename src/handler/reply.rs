@@ -35,9 +35,16 @@ impl Head {
         let mut headers = HeaderMap::with_capacity(24);
         put(&mut headers, ETAG, &content.etag());
         if let Some(modified) = meta.last_modified {
-            put(&mut headers, LAST_MODIFIED, &httpdate::fmt_http_date(modified));
+            put(
+                &mut headers,
+                LAST_MODIFIED,
+                &httpdate::fmt_http_date(modified),
+            );
         }
-        let own = meta.cache_control.as_ref().filter(|_| cache_control.honour_object);
+        let own = meta
+            .cache_control
+            .as_ref()
+            .filter(|_| cache_control.honour_object);
         let own = own.and_then(|own| HeaderValue::from_str(own).ok());
         let by_class = || cache_control.classes[content.class() as usize].clone();
         headers.insert(CACHE_CONTROL, own.unwrap_or_else(by_class));
@@ -51,7 +58,11 @@ impl Head {
 
     pub(super) fn not_modified(mut self, content: &Content) -> Response {
         self.status_headers(content.lookup, content.timing);
-        Response { status: StatusCode::NOT_MODIFIED, headers: self.0, body: Body::empty() }
+        Response {
+            status: StatusCode::NOT_MODIFIED,
+            headers: self.0,
+            body: Body::empty(),
+        }
     }
 
     /// The answer that sends `selection`; `body` is empty for HEAD, the headers are not.
@@ -61,14 +72,20 @@ impl Head {
         let (status, len) = match selection {
             Selection::Whole => (StatusCode::OK, content.len),
             Selection::Single(range) => {
-                put(&mut headers, CONTENT_RANGE, &range::content_range(range, content.len));
+                put(
+                    &mut headers,
+                    CONTENT_RANGE,
+                    &range::content_range(range, content.len),
+                );
                 (StatusCode::PARTIAL_CONTENT, range.end - range.start)
             }
             Selection::Multi(multipart) => (StatusCode::PARTIAL_CONTENT, multipart.len()),
         };
         headers.insert(CONTENT_LENGTH, len.into());
         match selection {
-            Selection::Multi(multipart) => put(&mut headers, CONTENT_TYPE, &multipart.content_type()),
+            Selection::Multi(multipart) => {
+                put(&mut headers, CONTENT_TYPE, &multipart.content_type())
+            }
             _ => put(&mut headers, CONTENT_TYPE, media_type(&content.version)),
         }
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -83,7 +100,11 @@ impl Head {
                 }
             }
         }
-        Response { status, headers, body }
+        Response {
+            status,
+            headers,
+            body,
+        }
     }
 
     fn status_headers(&mut self, lookup: Lookup, timing: Timing) {

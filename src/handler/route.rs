@@ -42,12 +42,18 @@ impl Routes {
     /// These routes; requests that match none are counted in `unrouted`.
     pub fn new(mut routes: Vec<Route>, unrouted: Arc<RequestInstruments>) -> Self {
         routes.sort_by_key(|route| std::cmp::Reverse(route.path.len()));
-        Self { longest_first: routes, unrouted }
+        Self {
+            longest_first: routes,
+            unrouted,
+        }
     }
 
     /// Every set of counters, the unrouted one included.
     pub fn instruments(&self) -> impl Iterator<Item = &Arc<RequestInstruments>> {
-        self.longest_first.iter().map(|route| &route.instruments).chain([&self.unrouted])
+        self.longest_first
+            .iter()
+            .map(|route| &route.instruments)
+            .chain([&self.unrouted])
     }
 
     pub(super) fn unrouted(&self) -> &Arc<RequestInstruments> {
@@ -74,7 +80,10 @@ impl Routes {
                 route: route.path.clone(),
                 instruments: route.instruments.clone(),
                 kind: Kind::of(&named),
-                asset: AssetKey { storage: route.storage, path: named },
+                asset: AssetKey {
+                    storage: route.storage,
+                    path: named,
+                },
             });
         }
         Err(Error::NoRoute)
@@ -96,7 +105,10 @@ mod tests {
             prepend: prepend.to_owned(),
             instruments: counters.clone(),
         };
-        Routes::new(table.iter().enumerate().map(route).collect(), counters.clone())
+        Routes::new(
+            table.iter().enumerate().map(route).collect(),
+            counters.clone(),
+        )
     }
 
     fn found(routes: &Routes, path: &str) -> Option<(u16, String)> {
@@ -106,7 +118,11 @@ mod tests {
 
     #[test]
     fn the_longest_prefix_wins_on_segment_borders() {
-        let routes = routes(&[("/", false, ""), ("/vod/", false, ""), ("/vod/live/", false, "")]);
+        let routes = routes(&[
+            ("/", false, ""),
+            ("/vod/", false, ""),
+            ("/vod/live/", false, ""),
+        ]);
         let at = |path| found(&routes, path).unwrap();
         assert_eq!(at("/x.ts"), (0, "x.ts".into()));
         assert_eq!(at("/vod/x.ts"), (1, "vod/x.ts".into()));
@@ -126,7 +142,13 @@ mod tests {
     #[test]
     fn the_encoding_of_a_path_cannot_choose_another_route() {
         let routes = routes(&[("/vod/", false, "")]);
-        for path in ["/vod/../x.ts", "/vod/%2e%2e/x.ts", "/%2e%2e/vod/x.ts", "/vod%2fx.ts", "//vod/x.ts"] {
+        for path in [
+            "/vod/../x.ts",
+            "/vod/%2e%2e/x.ts",
+            "/%2e%2e/vod/x.ts",
+            "/vod%2fx.ts",
+            "//vod/x.ts",
+        ] {
             assert_eq!(found(&routes, path), None, "{path}");
         }
         assert_eq!(found(&routes, "/%76od/x.ts"), Some((0, "vod/x.ts".into())));

@@ -186,8 +186,7 @@ fn refuse(error: &io::Error) -> Error {
             | Errno::XDEV
             | Errno::LOOP
             | Errno::NAMETOOLONG
-            | Errno::NXIO
-            | Errno::INVAL,
+            | Errno::NXIO,
         ) => Error::NotFound,
         Some(Errno::ACCESS | Errno::PERM) => {
             Error::Denied("the file's permissions keep this process out".into())

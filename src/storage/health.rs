@@ -54,19 +54,26 @@ impl Health {
         let watched = |(name, storage)| Watched {
             name,
             storage,
-            report: RwLock::new(Report { state: State::Starting, detail: None }),
+            report: RwLock::new(Report {
+                state: State::Starting,
+                detail: None,
+            }),
         };
         Self(Arc::new(storages.into_iter().map(watched).collect()))
     }
 
     /// Whether every storage can serve, or could and is expected to again.
     pub fn is_ready(&self) -> bool {
-        self.0.iter().all(|w| matches!(w.report().state, State::Ready | State::Degraded))
+        self.0
+            .iter()
+            .all(|w| matches!(w.report().state, State::Ready | State::Degraded))
     }
 
     /// Every storage's name and state, in the order of the configuration.
     pub fn reports(&self) -> impl Iterator<Item = (&str, Report)> {
-        self.0.iter().map(|watched| (watched.name.as_str(), watched.report()))
+        self.0
+            .iter()
+            .map(|watched| (watched.name.as_str(), watched.report()))
     }
 
     /// Asks every storage, for ever. `changed` is told of each new state.
@@ -85,23 +92,42 @@ impl Watched {
                 *self.report.write().unwrap_or_else(PoisonError::into_inner) = now.clone();
                 changed(&self.name, &now);
             }
-            let pause = if now.state == State::Ready { PAUSE } else { IMPATIENT_PAUSE };
+            let pause = if now.state == State::Ready {
+                PAUSE
+            } else {
+                IMPATIENT_PAUSE
+            };
             tokio::time::sleep(pause).await;
         }
     }
 
     fn report(&self) -> Report {
-        self.report.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.report
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
 /// The state that follows from a probe. Only an outage of a storage that has answered before is a
 /// degradation: what is misconfigured does not mend itself.
 fn judge(before: State, probe: Result<(), Error>) -> Report {
-    let Err(error) = probe else { return Report { state: State::Ready, detail: None } };
+    let Err(error) = probe else {
+        return Report {
+            state: State::Ready,
+            detail: None,
+        };
+    };
     let has_answered = matches!(before, State::Ready | State::Degraded);
-    let state = if has_answered && error.is_transient() { State::Degraded } else { State::Failed };
-    Report { state, detail: Some(error.to_string()) }
+    let state = if has_answered && error.is_transient() {
+        State::Degraded
+    } else {
+        State::Failed
+    };
+    Report {
+        state,
+        detail: Some(error.to_string()),
+    }
 }
 
 #[cfg(test)]
@@ -117,7 +143,10 @@ mod tests {
         assert_eq!(state(State::Ready, outage()), State::Degraded);
         assert_eq!(state(State::Degraded, outage()), State::Degraded);
         assert_eq!(state(State::Failed, outage()), State::Failed);
-        assert_eq!(state(State::Ready, Err(Error::Misconfigured("no bucket".into()))), State::Failed);
+        assert_eq!(
+            state(State::Ready, Err(Error::Misconfigured("no bucket".into()))),
+            State::Failed
+        );
         assert_eq!(state(State::Failed, Ok(())), State::Ready);
     }
 }

@@ -15,14 +15,22 @@ pub mod directory;
 pub mod memory;
 pub mod health;
 pub mod s3;
+pub mod retry;
+pub mod limit;
+pub mod observe;
 
 #[doc(hidden)]
 pub mod conformance;
+#[cfg(test)]
+mod double;
 
 pub use directory::Directory;
 pub use health::Health;
 
+pub use limit::Limit;
 pub use memory::Memory;
+pub use observe::{Observe, Observed, Operation};
+pub use retry::Retry;
 pub use s3::{S3, S3Options};
 
 /// The bytes of an object, in order. An `Err` is the last item.

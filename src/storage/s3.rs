@@ -5,10 +5,13 @@
 //! contract's words in one place (`refusal`). It does not retry: [`Retry`](super::Retry) does, and counts.
 
 use std::fmt::{self, Debug};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::RequestPayer;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
@@ -19,7 +22,7 @@ use answer::is_strong;
 use credentials::Steady;
 use refusal::Context;
 
-pub use options::{S3Options, Timeouts};
+pub use options::{Keys, S3Options, Timeouts};
 
 mod answer;
 mod body;
@@ -30,6 +33,9 @@ mod refusal;
 
 /// The longest key S3 takes, in bytes.
 const LONGEST_KEY: usize = 1024;
+
+/// No object has a byte past this one, and no server can be trusted to parse a larger number.
+const LAST_BYTE: u64 = i64::MAX as u64 - 1;
 
 /// The key that [`S3::probe`](Storage::probe) asks for, below the prefix. It need not exist.
 const PROBE: &str = ".caudal-probe";
@@ -83,13 +89,17 @@ impl S3 {
     }
 
     async fn fetch(&self, key: String, read: Read<'_>) -> Result<Object, Error> {
-        if read.range.as_ref().is_some_and(|range| range.is_empty()) {
+        if read
+            .range
+            .as_ref()
+            .is_some_and(|range| range.is_empty() || range.start > LAST_BYTE)
+        {
             return Err(Error::RangeNotSatisfiable { len: None });
         }
         let begun = Instant::now();
         let request = self.request(key, &read).send();
         let output = self.first_byte(request).await?;
-        let output = output.map_err(|e| refusal::judge(&e, &self.context))?;
+        let output = output.map_err(|e| self.judge(&e))?;
 
         let (meta, range) = answer::judge(&output, read.range.as_ref(), self.options.versions)?;
         // Some servers ignore conditions, and a weak tag is never sent as one.
@@ -111,12 +121,7 @@ impl S3 {
             .key(key)
             .set_request_payer(options.requester_pays.then_some(RequestPayer::Requester))
             .set_expected_bucket_owner(options.expected_owner.clone())
-            // `range` is not empty, so its end is not 0.
-            .set_range(
-                read.range
-                    .as_ref()
-                    .map(|r| format!("bytes={}-{}", r.start, r.end - 1)),
-            );
+            .set_range(read.range.as_ref().map(range_header));
         match read.pin {
             Pin::Match(wanted) => {
                 let version = wanted.version_id.as_deref().filter(|_| options.versions);
@@ -142,8 +147,18 @@ impl S3 {
             .set_expected_bucket_owner(options.expected_owner.clone())
             .send();
         let output = self.first_byte(request).await?;
-        let output = output.map_err(|e| refusal::judge(&e, &self.context))?;
+        let output = output.map_err(|e| self.judge(&e))?;
         answer::judge_head(&output, options.versions)
+    }
+
+    fn judge<E>(&self, error: &SdkError<E, HttpResponse>) -> Error
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        if refusal::doubts_credentials(error) {
+            self.credentials.doubt(SystemTime::now());
+        }
+        refusal::judge(error, &self.context)
     }
 
     async fn ask_probe(&self) -> Result<(), Error> {
@@ -202,4 +217,9 @@ impl Storage for S3 {
     fn probe(&self) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(self.ask_probe())
     }
+}
+
+/// `range` is not empty, so its end is not 0.
+fn range_header(range: &Range<u64>) -> String {
+    format!("bytes={}-{}", range.start, (range.end - 1).min(LAST_BYTE))
 }

@@ -106,7 +106,10 @@ pub struct AccessLog {
 impl AccessLog {
     /// A log that keeps nothing.
     pub fn off(instruments: Arc<Instruments>) -> Self {
-        Self { lines: None, instruments }
+        Self {
+            lines: None,
+            instruments,
+        }
     }
 
     /// A log into `out`. The thread ends, with everything written, when the last clone is dropped.
@@ -119,7 +122,13 @@ impl AccessLog {
         let writer = std::thread::Builder::new()
             .name("access-log".into())
             .spawn(move || write_all(&queue, BufWriter::with_capacity(64 << 10, out), format))?;
-        Ok((Self { lines: Some(lines), instruments }, writer))
+        Ok((
+            Self {
+                lines: Some(lines),
+                instruments,
+            },
+            writer,
+        ))
     }
 
     /// Hands in a line. Dropped and counted when the writer is too far behind.

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Metadata, Recorder, Unit};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use metrics_exporter_prometheus::{
+    Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
+};
 
 use super::{Level, RequestInstruments, Tally, Totals};
 
@@ -133,7 +135,11 @@ impl Instruments {
         let labels = [("storage", storage.to_owned())];
         StorageInstruments {
             retries: counter(&self.recorder, "caudal_storage_retries_total", &labels),
-            bytes: counter(&self.recorder, "caudal_storage_received_bytes_total", &labels),
+            bytes: counter(
+                &self.recorder,
+                "caudal_storage_received_bytes_total",
+                &labels,
+            ),
             first_byte: histogram(&self.recorder, "caudal_storage_first_byte_seconds", &labels),
             storage: storage.into(),
             recorder: self.recorder.clone(),
@@ -142,7 +148,11 @@ impl Instruments {
 
     /// Whether a storage is ready (1) or not (0).
     pub fn storage_ready(&self, storage: &str) -> Gauge {
-        gauge(&self.recorder, "caudal_storage_ready", &[("storage", storage.to_owned())])
+        gauge(
+            &self.recorder,
+            "caudal_storage_ready",
+            &[("storage", storage.to_owned())],
+        )
     }
 }
 
@@ -164,28 +174,44 @@ impl CacheInstruments {
     /// Counts a fill by how it ended: `full`, or the reason it did not get there.
     pub fn fill(&self, outcome: &'static str) {
         self.fills.fetch_add(1, Ordering::Relaxed);
-        counter(&self.recorder, "caudal_fills_total", &[("outcome", outcome.to_owned())]).increment(1);
+        counter(
+            &self.recorder,
+            "caudal_fills_total",
+            &[("outcome", outcome.to_owned())],
+        )
+        .increment(1);
     }
 
     /// Counts an answer that needed storage, by why it did.
     pub fn miss(&self, reason: &'static str) {
-        counter(&self.recorder, "caudal_cache_misses_total", &[("reason", reason.to_owned())])
-            .increment(1);
+        counter(
+            &self.recorder,
+            "caudal_cache_misses_total",
+            &[("reason", reason.to_owned())],
+        )
+        .increment(1);
     }
 }
 
 impl TransportInstruments {
     /// Counts a connection that was closed on the peer's account.
     pub fn closed(&self, reason: &'static str) {
-        counter(&self.recorder, "caudal_connections_closed_total", &[("reason", reason.to_owned())])
-            .increment(1);
+        counter(
+            &self.recorder,
+            "caudal_connections_closed_total",
+            &[("reason", reason.to_owned())],
+        )
+        .increment(1);
     }
 }
 
 impl StorageInstruments {
     /// Counts a request by how it ended: `ok`, or the error's word.
     pub fn request(&self, outcome: &'static str) {
-        let labels = [("storage", self.storage.to_string()), ("outcome", outcome.to_owned())];
+        let labels = [
+            ("storage", self.storage.to_string()),
+            ("outcome", outcome.to_owned()),
+        ];
         counter(&self.recorder, "caudal_storage_requests_total", &labels).increment(1);
     }
 }
@@ -199,63 +225,142 @@ impl std::fmt::Debug for StorageInstruments {
 fn describe(recorder: &PrometheusRecorder) {
     let counters = [
         ("caudal_requests_total", "Requests answered."),
-        ("caudal_sent_bytes_total", "Body bytes handed to viewers' connections."),
+        (
+            "caudal_sent_bytes_total",
+            "Body bytes handed to viewers' connections.",
+        ),
         ("caudal_cache_evictions_total", "Blocks evicted for room."),
-        ("caudal_cache_coalesced_total", "Requests that followed another one's storage read."),
-        ("caudal_cache_misses_total", "Answers that needed storage, by why."),
+        (
+            "caudal_cache_coalesced_total",
+            "Requests that followed another one's storage read.",
+        ),
+        (
+            "caudal_cache_misses_total",
+            "Answers that needed storage, by why.",
+        ),
         ("caudal_fills_total", "Fills, by how they ended."),
-        ("caudal_fill_resumes_total", "Broken storage bodies read on from where they broke."),
-        ("caudal_storage_requests_total", "Storage requests, by how they ended."),
-        ("caudal_storage_retries_total", "Storage requests tried again."),
-        ("caudal_storage_received_bytes_total", "Body bytes received from storage."),
+        (
+            "caudal_fill_resumes_total",
+            "Broken storage bodies read on from where they broke.",
+        ),
+        (
+            "caudal_storage_requests_total",
+            "Storage requests, by how they ended.",
+        ),
+        (
+            "caudal_storage_retries_total",
+            "Storage requests tried again.",
+        ),
+        (
+            "caudal_storage_received_bytes_total",
+            "Body bytes received from storage.",
+        ),
         ("caudal_connections_total", "Connections accepted."),
-        ("caudal_connections_closed_total", "Connections closed by caudal, by why."),
-        ("caudal_access_log_dropped_total", "Log lines dropped as the writer could not keep up."),
+        (
+            "caudal_connections_closed_total",
+            "Connections closed by caudal, by why.",
+        ),
+        (
+            "caudal_access_log_dropped_total",
+            "Log lines dropped as the writer could not keep up.",
+        ),
     ];
     let gauges = [
-        ("caudal_requests_in_flight", "Requests whose body has not ended."),
-        ("caudal_cache_bytes", "Bytes charged to blocks: full, in flight, or still being sent."),
-        ("caudal_cache_budget_bytes", "The most caudal_cache_bytes may be."),
+        (
+            "caudal_requests_in_flight",
+            "Requests whose body has not ended.",
+        ),
+        (
+            "caudal_cache_bytes",
+            "Bytes charged to blocks: full, in flight, or still being sent.",
+        ),
+        (
+            "caudal_cache_budget_bytes",
+            "The most caudal_cache_bytes may be.",
+        ),
         ("caudal_cache_blocks", "Full blocks held."),
-        ("caudal_cache_versions", "Versions known, absences included."),
+        (
+            "caudal_cache_versions",
+            "Versions known, absences included.",
+        ),
         ("caudal_fills_in_flight", "Fills running now."),
-        ("caudal_storage_ready", "Whether the storage can serve: 1 or 0."),
+        (
+            "caudal_storage_ready",
+            "Whether the storage can serve: 1 or 0.",
+        ),
         ("caudal_connections_open", "Connections open now."),
-        ("caudal_build_info", "Always 1; the label tells the version."),
+        (
+            "caudal_build_info",
+            "Always 1; the label tells the version.",
+        ),
     ];
     let histograms = [
-        ("caudal_request_duration_seconds", "From the request's head to the end of its body."),
-        ("caudal_first_byte_seconds", "From the request's head to the head of the answer."),
-        ("caudal_storage_first_byte_seconds", "From a storage request to the head of its answer."),
+        (
+            "caudal_request_duration_seconds",
+            "From the request's head to the end of its body.",
+        ),
+        (
+            "caudal_first_byte_seconds",
+            "From the request's head to the head of the answer.",
+        ),
+        (
+            "caudal_storage_first_byte_seconds",
+            "From a storage request to the head of its answer.",
+        ),
     ];
     for (name, text) in counters {
-        recorder.describe_counter(KeyName::from_const_str(name), Some(Unit::Count), text.into());
+        recorder.describe_counter(
+            KeyName::from_const_str(name),
+            Some(Unit::Count),
+            text.into(),
+        );
     }
     for (name, text) in gauges {
         recorder.describe_gauge(KeyName::from_const_str(name), None, text.into());
     }
     for (name, text) in histograms {
-        recorder.describe_histogram(KeyName::from_const_str(name), Some(Unit::Seconds), text.into());
+        recorder.describe_histogram(
+            KeyName::from_const_str(name),
+            Some(Unit::Seconds),
+            text.into(),
+        );
     }
-    metrics::with_local_recorder(recorder, || metrics_process::Collector::default().describe());
+    metrics::with_local_recorder(recorder, || {
+        metrics_process::Collector::default().describe()
+    });
 }
 
 const METADATA: Metadata<'static> = Metadata::new("caudal", metrics::Level::INFO, None);
 
 fn key(name: &'static str, labels: &[(&'static str, String)]) -> Key {
-    let labels: Vec<Label> = labels.iter().map(|(k, v)| Label::new(*k, v.clone())).collect();
+    let labels: Vec<Label> = labels
+        .iter()
+        .map(|(k, v)| Label::new(*k, v.clone()))
+        .collect();
     Key::from_parts(name, labels)
 }
 
-pub(super) fn counter(r: &PrometheusRecorder, name: &'static str, labels: &[(&'static str, String)]) -> Counter {
+pub(super) fn counter(
+    r: &PrometheusRecorder,
+    name: &'static str,
+    labels: &[(&'static str, String)],
+) -> Counter {
     r.register_counter(&key(name, labels), &METADATA)
 }
 
-pub(super) fn gauge(r: &PrometheusRecorder, name: &'static str, labels: &[(&'static str, String)]) -> Gauge {
+pub(super) fn gauge(
+    r: &PrometheusRecorder,
+    name: &'static str,
+    labels: &[(&'static str, String)],
+) -> Gauge {
     r.register_gauge(&key(name, labels), &METADATA)
 }
 
-pub(super) fn histogram(r: &PrometheusRecorder, name: &'static str, labels: &[(&'static str, String)]) -> Histogram {
+pub(super) fn histogram(
+    r: &PrometheusRecorder,
+    name: &'static str,
+    labels: &[(&'static str, String)],
+) -> Histogram {
     r.register_histogram(&key(name, labels), &METADATA)
 }
 
@@ -269,8 +374,14 @@ mod tests {
         instruments.cache.fill("full");
         instruments.storage("media").request("ok");
         let text = instruments.render();
-        assert!(text.contains("# HELP caudal_fills_total Fills, by how they ended."), "{text}");
-        assert!(text.contains("caudal_fills_total{outcome=\"full\"} 1"), "{text}");
+        assert!(
+            text.contains("# HELP caudal_fills_total Fills, by how they ended."),
+            "{text}"
+        );
+        assert!(
+            text.contains("caudal_fills_total{outcome=\"full\"} 1"),
+            "{text}"
+        );
         assert!(text.contains("caudal_storage_requests_total{storage=\"media\",outcome=\"ok\"} 1"));
         assert!(text.contains("process_resident_memory_bytes"), "{text}");
         assert!(text.contains("caudal_build_info{version="));

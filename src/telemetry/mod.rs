@@ -8,5 +8,7 @@ mod tally;
 
 pub use access_log::{AccessLog, Format, Line};
 pub use instruments::{CacheInstruments, Instruments, StorageInstruments, TransportInstruments};
-pub use request_instruments::{Counts, RequestInstruments, RequestLabels, StatusClass, Totals, Word};
+pub use request_instruments::{
+    Counts, RequestInstruments, RequestLabels, StatusClass, Totals, Word,
+};
 pub use tally::{Level, Tally};

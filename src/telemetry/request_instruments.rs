@@ -142,7 +142,11 @@ impl RequestInstruments {
             .increment(sent);
         self.duration[kind.0]
             .get_or_init(|| {
-                histogram(&self.recorder, "caudal_request_duration_seconds", &by_kind())
+                histogram(
+                    &self.recorder,
+                    "caudal_request_duration_seconds",
+                    &by_kind(),
+                )
             })
             .record(after.as_secs_f64());
     }

@@ -19,7 +19,10 @@ pub struct Level {
 
 impl Tally {
     pub(super) fn new(exported: Counter) -> Self {
-        Self { exported, value: AtomicU64::new(0) }
+        Self {
+            exported,
+            value: AtomicU64::new(0),
+        }
     }
 
     /// Adds to it.
@@ -36,7 +39,10 @@ impl Tally {
 
 impl Level {
     pub(super) fn new(exported: Gauge) -> Self {
-        Self { exported, value: AtomicU64::new(0) }
+        Self {
+            exported,
+            value: AtomicU64::new(0),
+        }
     }
 
     /// One more.

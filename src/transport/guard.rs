@@ -142,9 +142,13 @@ impl Deadline {
 
     /// Whether `patience` has passed since the wait began. Registers for a wake-up when it has not.
     fn passed(&mut self, cx: &mut Context<'_>, patience: Option<Duration>) -> bool {
-        let Some(patience) = patience else { return false };
+        let Some(patience) = patience else {
+            return false;
+        };
         let due = *self.due.get_or_insert_with(|| Instant::now() + patience);
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
         // A timer left from an earlier wait fires early at worst, and is then set anew.
         while timer.as_mut().poll(cx).is_ready() {
             if Instant::now() >= due {
@@ -175,7 +179,11 @@ impl AsyncRead for Guarded {
         let read = Pin::new(&mut this.socket).poll_read(cx, buf);
         this.advance(&buf.filled()[before..]);
         if read.is_pending() && this.reading.passed(cx, this.patience()) {
-            let what = if this.phase == Phase::Head { "header_timeout" } else { "idle_timeout" };
+            let what = if this.phase == Phase::Head {
+                "header_timeout"
+            } else {
+                "idle_timeout"
+            };
             return Poll::Ready(Err(timed_out(what)));
         }
         read

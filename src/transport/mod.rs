@@ -73,7 +73,10 @@ impl Transport {
         let mut sockets: Vec<Vec<_>> = std::iter::repeat_with(Vec::new).take(workers).collect();
         let mut addrs = Vec::new();
         for &asked in listen {
-            let failed = |source| BindError { addr: asked, source };
+            let failed = |source| BindError {
+                addr: asked,
+                source,
+            };
             // SO_REUSEPORT would let a second server share a port that is taken; a plain socket finds out.
             let probe = tcp::listener(asked, tcp::Share::Alone).map_err(failed)?;
             let addr = probe.local_addr().map_err(failed)?;
@@ -83,7 +86,11 @@ impl Transport {
             }
             addrs.push(addr);
         }
-        Ok(Self { name, sockets, addrs })
+        Ok(Self {
+            name,
+            sockets,
+            addrs,
+        })
     }
 
     /// The addresses bound, with the ports the system chose where 0 was asked for.
@@ -111,7 +118,9 @@ impl Transport {
         };
         let mut threads = Vec::new();
         for (index, sockets) in self.sockets.into_iter().enumerate() {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
             let (answer, shared) = (answer.clone(), shared.clone());
             let work = move || runtime.block_on(tcp::worker(sockets, answer, shared));
             let thread = std::thread::Builder::new().name(format!("{}-{index}", self.name));
@@ -141,9 +150,13 @@ pub struct BindError {
 
 fn explain(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::AddrInUse => "the port is in use: stop the other server or choose another with --listen".into(),
+        io::ErrorKind::AddrInUse => {
+            "the port is in use: stop the other server or choose another with --listen".into()
+        }
         io::ErrorKind::AddrNotAvailable => "this machine has no such address".into(),
-        io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege: choose another with --listen".into(),
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need a privilege: choose another with --listen".into()
+        }
         _ => error.to_string(),
     }
 }

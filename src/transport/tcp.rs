@@ -65,7 +65,9 @@ pub(super) async fn worker<A: Answer>(
     answer: A,
     shared: Shared,
 ) {
-    let accepting = sockets.into_iter().map(|socket| accept(socket, answer.clone(), shared.clone()));
+    let accepting = sockets
+        .into_iter()
+        .map(|socket| accept(socket, answer.clone(), shared.clone()));
     futures_util::future::join_all(accepting).await;
     let mut drain = shared.drain.clone();
     let connections = shared.connections.clone();
@@ -113,7 +115,10 @@ async fn accept<A: Answer>(socket: std::net::TcpListener, answer: A, shared: Sha
 /// Errors of one connection, not of the listener.
 fn is_the_peers(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    )
 }
 
 async fn serve<A: Answer>(stream: TcpStream, addr: SocketAddr, answer: A, shared: Shared) {
@@ -126,7 +131,9 @@ async fn serve<A: Answer>(stream: TcpStream, addr: SocketAddr, answer: A, shared
     let body_timeout = shared.limits.body_timeout;
     let service = service_fn(move |request| {
         let (answer, answering) = (answer.clone(), busy.begin());
-        async move { Ok::<_, Infallible>(exchange(request, addr, answer, body_timeout, answering).await) }
+        async move {
+            Ok::<_, Infallible>(exchange(request, addr, answer, body_timeout, answering).await)
+        }
     });
     let builder = builder(&shared);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
@@ -182,7 +189,11 @@ async fn exchange<A: Answer>(
 ) -> hyper::Response<Body> {
     let received = Instant::now();
     let (parts, body) = request.into_parts();
-    let fate = if body.is_end_stream() { Fate::Whole } else { discard(body, body_timeout).await };
+    let fate = if body.is_end_stream() {
+        Fate::Whole
+    } else {
+        discard(body, body_timeout).await
+    };
     let mut response = match fate {
         Fate::Malformed => refusal(),
         _ => {
@@ -198,7 +209,9 @@ async fn exchange<A: Answer>(
         }
     };
     if fate != Fate::Whole && parts.version < http::Version::HTTP_2 {
-        response.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        response
+            .headers
+            .insert(CONNECTION, HeaderValue::from_static("close"));
     }
     let mut head = hyper::Response::new(response.body.held_with(Box::new(answering)));
     *head.status_mut() = response.status;
@@ -223,7 +236,9 @@ async fn discard(body: Incoming, patience: Duration) -> Fate {
     let mut seen = 0;
     let read = async {
         while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
-            let Ok(frame) = frame else { return Fate::Malformed };
+            let Ok(frame) = frame else {
+                return Fate::Malformed;
+            };
             seen += frame.data_ref().map_or(0, |data| data.len() as u64);
             if seen > BODY_CAP {
                 return Fate::Cut;
@@ -231,7 +246,9 @@ async fn discard(body: Incoming, patience: Duration) -> Fate {
         }
         Fate::Whole
     };
-    tokio::time::timeout(patience, read).await.unwrap_or(Fate::Cut)
+    tokio::time::timeout(patience, read)
+        .await
+        .unwrap_or(Fate::Cut)
 }
 
 fn refusal() -> Response {

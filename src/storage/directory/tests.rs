@@ -8,9 +8,10 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::StreamExt;
 use proptest::prelude::{ProptestConfig, Strategy, any, prop, prop_assert, prop_oneof, proptest};
+use rustix::io::Errno;
 use tempfile::TempDir;
 
-use super::{Directory, beneath};
+use super::{Directory, beneath, refuse};
 use crate::media::AssetPath;
 use crate::storage::conformance::{self, Fixture};
 use crate::storage::{Error, Object, Read, Storage};
@@ -202,12 +203,31 @@ async fn an_unreadable_file_is_denied() {
     let folder = Folder::new();
     folder.write("private", b"x");
     let path = folder.root.join("private");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o0)).unwrap();
     // Root reads everything; then there is nothing to deny.
     if fs::read(&path).is_err() {
         assert!(matches!(folder.refusal("private").await, Error::Denied(_)));
     }
 }
+
+#[test]
+fn failures_to_open_are_told_apart() {
+    for (errno, want) in [
+        (Errno::NOENT, "not_found"),
+        (Errno::XDEV, "not_found"),
+        (Errno::LOOP, "not_found"),
+        (Errno::ACCESS, "denied"),
+        (Errno::IO, "unavailable"),
+        (Errno::MFILE, "unavailable"),
+        (Errno::AGAIN, "unavailable"),
+        (Errno::INVAL, "unavailable"),
+    ] {
+        assert_eq!(refuse(&errno.into()).reason(), want, "{errno:?}");
+    }
+}
+
+/// Changes the file at a path.
+type Change = fn(&Path);
 
 const LARGE: usize = 4 * 1024 * 1024;
 
@@ -222,7 +242,7 @@ async fn a_file_renamed_over_is_read_to_its_own_end() {
 
 #[tokio::test]
 async fn a_file_changed_in_place_ends_the_read() {
-    let in_place: [(&str, fn(&Path)); 3] = [
+    let in_place: [(&str, Change); 3] = [
         ("grown", |path| {
             let mut file = fs::OpenOptions::new().append(true).open(path).unwrap();
             std::io::Write::write_all(&mut file, b"more").unwrap();

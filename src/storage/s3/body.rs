@@ -246,7 +246,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_drips_is_stalled() {
-        let drip = [(1.0, &b"x"[..]); 100];
+        let drip = [(1.1, &b"x"[..]); 100];
         let (got, end) = read(100, &drip).await;
         assert_eq!((got, end.unwrap_err().reason()), (4, "timeout_stall"));
     }
@@ -254,7 +254,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_steady_body_is_bounded_by_the_total() {
         static ENOUGH: [u8; 20_000] = [0; 20_000];
-        let steady = [(4.0, &ENOUGH[..]); 100];
+        let steady = [(4.1, &ENOUGH[..]); 100];
         let (got, end) = read(2_000_000, &steady).await;
         assert_eq!(end.unwrap_err().reason(), "timeout_total");
         assert_eq!(got, 14 * ENOUGH.len());

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
+use aws_credential_types::Credentials;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::{
     AppName, Builder, IdentityCache, ResponseChecksumValidation, StalledStreamProtectionConfig,
@@ -12,7 +13,7 @@ use aws_sdk_s3::config::{
 use super::answer::CheckRange;
 use super::credentials::Steady;
 use super::refusal::Context;
-use super::{S3, S3Options};
+use super::{Keys, S3, S3Options};
 use crate::media::AssetPath;
 use crate::storage::Error;
 
@@ -29,6 +30,9 @@ pub(super) async fn connect(options: S3Options) -> Result<S3, Error> {
     }
     if let Some(profile) = &options.profile {
         loader = loader.profile_name(profile);
+    }
+    if let Some(Keys { id, secret }) = &options.keys {
+        loader = loader.credentials_provider(Credentials::new(id, secret, None, None, "config"));
     }
     let found = loader.load().await;
 

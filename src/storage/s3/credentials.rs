@@ -14,7 +14,9 @@ use tokio::sync::Mutex;
 
 /// Credentials are renewed this long before they expire; EC2 and EKS have new ones five minutes ahead.
 const EARLY: Duration = Duration::from_secs(5 * 60);
-/// After a failed renewal the next one waits this long.
+/// Credentials that tell no end, such as a process or a file gives, may be others by now.
+const REVIEW: Duration = Duration::from_secs(15 * 60);
+/// After a failed or a doubtful renewal the next one waits this long.
 const PAUSE: Duration = Duration::from_secs(15);
 /// Credentials this close to their end may be refused by a clock that is ahead.
 const MARGIN: Duration = Duration::from_secs(5);
@@ -34,8 +36,9 @@ struct Inner {
 #[derive(Debug, Clone)]
 struct Held {
     credentials: Credentials,
-    /// When to ask for the next ones; `None` where these never expire.
-    renew_at: Option<SystemTime>,
+    asked_at: SystemTime,
+    /// When to ask for the next ones.
+    renew_at: SystemTime,
 }
 
 impl Steady {
@@ -50,6 +53,19 @@ impl Steady {
     /// When the credentials in hand expire.
     pub(super) fn expiry(&self) -> Option<SystemTime> {
         self.0.held()?.credentials.expiry()
+    }
+
+    /// Hears that the credentials in hand were refused: rotated early, or this host's clock is behind. They are
+    /// renewed at the next request, unless they are as good as new.
+    pub(super) fn doubt(&self, now: SystemTime) {
+        if let Some(held) = self.0.held()
+            && held.asked_at + PAUSE <= now
+        {
+            self.0.hold(Held {
+                renew_at: now,
+                ..held
+            });
+        }
     }
 
     async fn provide(&self, now: SystemTime) -> Result<Credentials, CredentialsError> {
@@ -94,22 +110,22 @@ impl Inner {
             .clone()
     }
 
-    fn hold(&self, held: Option<Held>) {
-        *self.held.write().unwrap_or_else(PoisonError::into_inner) = held;
+    fn hold(&self, held: Held) {
+        *self.held.write().unwrap_or_else(PoisonError::into_inner) = Some(held);
     }
 
     async fn ask(&self, now: SystemTime) -> Result<Credentials, CredentialsError> {
         match self.source.provide_credentials().await {
             Ok(credentials) => {
-                self.hold(Some(Held::new(credentials.clone(), now)));
+                self.hold(Held::new(credentials.clone(), now));
                 Ok(credentials)
             }
             Err(error) => {
                 if let Some(held) = self.held() {
-                    self.hold(Some(Held {
-                        renew_at: Some(now + PAUSE),
+                    self.hold(Held {
+                        renew_at: now + PAUSE,
                         ..held
-                    }));
+                    });
                 }
                 Err(error)
             }
@@ -119,19 +135,20 @@ impl Inner {
 
 impl Held {
     fn new(credentials: Credentials, now: SystemTime) -> Self {
-        let renew_at = credentials.expiry().map(|expiry| {
+        let renew_at = match credentials.expiry() {
             // Short-lived ones are renewed at half their life, or every request would renew.
-            let life = expiry.duration_since(now).unwrap_or_default();
-            expiry - EARLY.min(life / 2)
-        });
+            Some(expiry) => expiry - EARLY.min(expiry.duration_since(now).unwrap_or_default() / 2),
+            None => now + REVIEW,
+        };
         Self {
             credentials,
+            asked_at: now,
             renew_at,
         }
     }
 
     fn is_fresh(&self, now: SystemTime) -> bool {
-        self.is_usable(now) && self.renew_at.is_none_or(|at| now < at)
+        self.is_usable(now) && now < self.renew_at
     }
 
     fn is_usable(&self, now: SystemTime) -> bool {
@@ -257,6 +274,26 @@ mod tests {
         );
         service.down.store(false, Ordering::SeqCst);
         assert_ne!(key_at(&steady, now + LIFE + PAUSE).await.unwrap(), "key0");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn credentials_that_are_refused_are_renewed_but_not_without_pause() {
+        let (service, steady, now) = steady();
+        assert_eq!(key_at(&steady, now).await.unwrap(), "key0");
+        steady.doubt(now);
+        assert_eq!(
+            key_at(&steady, now).await.unwrap(),
+            "key0",
+            "these are as good as new"
+        );
+        let later = now + PAUSE;
+        steady.doubt(later);
+        assert_eq!(key_at(&steady, later).await.unwrap(), "key0");
+        for _ in 0..10 {
+            steady.doubt(later);
+            assert_eq!(key_at(&steady, later).await.unwrap(), "key1");
+        }
+        assert_eq!(service.asked.load(Ordering::SeqCst), 2);
     }
 
     #[tokio::test(start_paused = true)]

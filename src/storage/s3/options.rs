@@ -1,5 +1,6 @@
 //! What an operator says of a bucket.
 
+use std::fmt::{self, Debug};
 use std::time::Duration;
 
 /// Which bucket, where, and how to ask it.
@@ -18,6 +19,8 @@ pub struct S3Options {
     pub prefix: Option<String>,
     /// The profile to take credentials and region from; `None` is `AWS_PROFILE` or the default one.
     pub profile: Option<String>,
+    /// Access keys given by hand, for servers that hand out nothing else; `None` asks the SDK's chain.
+    pub keys: Option<Keys>,
     /// Accept the charges of a requester-pays bucket.
     pub requester_pays: bool,
     /// The account that must own the bucket: a bucket deleted and registered by someone else is then refused.
@@ -42,12 +45,31 @@ impl S3Options {
             path_style: false,
             prefix: None,
             profile: None,
+            keys: None,
             requester_pays: false,
             expected_owner: None,
             versions: false,
             absent_on_denied: false,
             timeouts: Timeouts::default(),
         }
+    }
+}
+
+/// Access keys that do not expire.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Keys {
+    /// The access key's id.
+    pub id: String,
+    /// The secret that signs.
+    pub secret: String,
+}
+
+impl Debug for Keys {
+    // Options end up in logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keys")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -73,5 +95,23 @@ impl Default for Timeouts {
             stall: Duration::from_secs(5),
             total: Duration::from_secs(60),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Keys, S3Options};
+
+    #[test]
+    fn a_secret_is_not_shown() {
+        let keys = Keys {
+            id: "AKIA".into(),
+            secret: "hidden".into(),
+        };
+        let options = S3Options {
+            keys: Some(keys),
+            ..S3Options::new("films")
+        };
+        assert!(!format!("{options:?}").contains("hidden"));
     }
 }

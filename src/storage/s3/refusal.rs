@@ -21,6 +21,22 @@ pub(super) struct Context {
     pub(super) timeouts: Timeouts,
 }
 
+/// Whether the answer says that the credentials are no longer good, and others might be.
+pub(super) fn doubts_credentials<E: ProvideErrorMetadata>(
+    error: &SdkError<E, HttpResponse>,
+) -> bool {
+    matches!(
+        error.code(),
+        Some(
+            "ExpiredToken"
+                | "ExpiredTokenException"
+                | "TokenRefreshRequired"
+                | "InvalidToken"
+                | "InvalidAccessKeyId"
+        )
+    )
+}
+
 /// Judges a failed request.
 pub(super) fn judge<E>(error: &SdkError<E, HttpResponse>, context: &Context) -> Error
 where
