@@ -8,8 +8,8 @@ use caudal::storage::Error;
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt, Empty};
 
-use crate::harness::scripted::Act;
-use crate::harness::{Scripted, Server, connect, pattern, until};
+use crate::server::scripted::Act;
+use crate::server::{Scripted, Server, connect, pattern, until};
 
 const MIB: usize = 1 << 20;
 
@@ -174,10 +174,7 @@ async fn an_object_replaced_before_the_first_byte_starts_over() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storage_that_ignores_conditions_is_caught_all_the_same() {
     let (old, new) = (pattern(20 * MIB, 8), pattern(20 * MIB, 9));
-    let storage = Arc::new(Scripted {
-        ignores_conditions: true,
-        ..Scripted::default()
-    });
+    let storage = Arc::new(Scripted::ignoring_conditions());
     storage.put("a.mp4", old.clone(), "v1");
     let server = Server::over(storage.clone(), "");
     server.get_with("/a.mp4", &[("range", "bytes=0-9")]).await;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Method, StatusCode};
 
-use crate::harness::{Answer, Scripted, Server, pattern};
+use crate::server::{Answer, Scripted, Server, pattern};
 
 const MIB: usize = 1 << 20;
 const PLAYLIST: &str = "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:4\n#EXTINF:4.0,\nseg-1.m4s\n#EXTINF:4.0,\nseg-2.m4s\n#EXT-X-ENDLIST\n";
@@ -374,7 +374,7 @@ async fn names_and_queries_lead_to_one_object_or_to_none() {
 async fn http2_without_tls_is_spoken_to_those_who_know() {
     let bytes = pattern(3 * MIB, 7);
     let server = server(&[("a.m4s", bytes.clone())]);
-    let answer: Answer = crate::harness::h2::get(server.addr, "/a.m4s").await;
+    let answer: Answer = crate::server::h2::get(server.addr, "/a.m4s").await;
     assert_eq!(answer.bytes(), &bytes);
     assert_eq!(answer.header("content-length"), bytes.len().to_string());
 }

@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::harness::{Scripted, Server, connect, pattern, until};
+use crate::server::{Scripted, Server, connect, pattern, until};
 
 const MIB: usize = 1 << 20;
 
@@ -49,7 +49,7 @@ async fn a_drain_lets_a_viewer_finish_and_refuses_new_ones() {
         TcpStream::connect(addr).await.is_err()
     })
     .await;
-    let ready = crate::harness::ask(admin, http::Method::GET, "/readyz", &[]).await;
+    let ready = crate::server::ask(admin, http::Method::GET, "/readyz", &[]).await;
     assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(ready.text().contains("the process is stopping"));
     storage.open_gate();
@@ -191,7 +191,7 @@ async fn connections_past_the_cap_wait_their_turn() {
     .await;
     let third = tokio::spawn({
         let addr = server.addr;
-        async move { crate::harness::ask(addr, http::Method::GET, "/a.m4s", &[]).await }
+        async move { crate::server::ask(addr, http::Method::GET, "/a.m4s", &[]).await }
     });
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert!(!third.is_finished());
@@ -225,7 +225,7 @@ async fn the_admin_plane_tells_how_it_goes() {
     server.get("/a.m4s").await;
     server.get("/a.m4s").await;
     let ask =
-        async |path: &str| crate::harness::ask(server.admin, http::Method::GET, path, &[]).await;
+        async |path: &str| crate::server::ask(server.admin, http::Method::GET, path, &[]).await;
     assert_eq!(ask("/livez").await.text(), "ok\n");
     until("it is ready", async || {
         ask("/readyz").await.status == StatusCode::OK
@@ -250,7 +250,7 @@ async fn the_admin_plane_tells_how_it_goes() {
     ] {
         assert!(metrics.contains(series), "{series} is not in\n{metrics}");
     }
-    storage.script([crate::harness::scripted::Act::Fail(Error::Unavailable(
+    storage.script([crate::server::scripted::Act::Fail(Error::Unavailable(
         "down".into(),
     ))]);
     assert_eq!(

@@ -1,6 +1,8 @@
 //! The server as its clients meet it: over sockets, in this process, with storages that misbehave on demand.
 
-mod harness;
+#![allow(clippy::unwrap_used, reason = "a test that fails says so by panicking")]
+
+mod server;
 
 mod cache;
 mod http;

@@ -13,19 +13,19 @@ use tokio::sync::watch;
 
 /// See the module. Share it by `Arc`.
 #[derive(Debug, Default)]
-pub struct Scripted {
+pub(crate) struct Scripted {
     objects: Mutex<HashMap<String, (Bytes, ObjectMeta)>>,
     script: Mutex<VecDeque<Act>>,
     reads: Mutex<Vec<Seen>>,
     /// While closed, bodies stop after their first piece.
     gate: Gate,
     /// Whether conditions are ignored, as some S3 lookalikes do.
-    pub ignores_conditions: bool,
+    ignores_conditions: bool,
 }
 
 /// What the storage does with its next read.
 #[derive(Debug, Clone)]
-pub enum Act {
+pub(crate) enum Act {
     /// As it should.
     Serve,
     /// Fails before the head.
@@ -42,11 +42,11 @@ pub enum Act {
 
 /// A read as the storage saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
-    pub path: String,
-    pub range: Option<Range<u64>>,
-    pub pinned: Option<String>,
-    pub unless: Option<String>,
+pub(crate) struct Seen {
+    pub(crate) path: String,
+    pub(crate) range: Option<Range<u64>>,
+    pub(crate) pinned: Option<String>,
+    pub(crate) unless: Option<String>,
 }
 
 #[derive(Debug)]
@@ -62,11 +62,18 @@ impl Default for Gate {
 const PIECE: usize = 64 * 1024;
 
 impl Scripted {
-    pub fn put(&self, path: &str, bytes: Bytes, etag: &str) {
+    pub(crate) fn ignoring_conditions() -> Self {
+        Self {
+            ignores_conditions: true,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn put(&self, path: &str, bytes: Bytes, etag: &str) {
         self.put_with(path, bytes, etag, None);
     }
 
-    pub fn put_with(&self, path: &str, bytes: Bytes, etag: &str, cache_control: Option<&str>) {
+    pub(crate) fn put_with(&self, path: &str, bytes: Bytes, etag: &str, cache_control: Option<&str>) {
         let meta = ObjectMeta {
             len: bytes.len() as u64,
             validator: Validator {
@@ -86,24 +93,24 @@ impl Scripted {
             .insert(path.to_owned(), (bytes, meta));
     }
 
-    pub fn remove(&self, path: &str) {
+    pub(crate) fn remove(&self, path: &str) {
         self.objects.lock().unwrap().remove(path);
     }
 
     /// What the next reads do, in order; the ones after that serve.
-    pub fn script(&self, acts: impl IntoIterator<Item = Act>) {
+    pub(crate) fn script(&self, acts: impl IntoIterator<Item = Act>) {
         self.script.lock().unwrap().extend(acts);
     }
 
-    pub fn close_gate(&self) {
+    pub(crate) fn close_gate(&self) {
         self.gate.0.send_replace(false);
     }
 
-    pub fn open_gate(&self) {
+    pub(crate) fn open_gate(&self) {
         self.gate.0.send_replace(true);
     }
 
-    pub fn reads(&self) -> Vec<Seen> {
+    pub(crate) fn reads(&self) -> Vec<Seen> {
         self.reads.lock().unwrap().clone()
     }
 

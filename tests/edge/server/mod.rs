@@ -15,36 +15,36 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-pub mod h2;
-pub mod scripted;
+pub(crate) mod h2;
+pub(crate) mod scripted;
 
-pub use scripted::Scripted;
+pub(crate) use scripted::Scripted;
 
 /// A running server. Stopped when dropped.
-pub struct Server {
+pub(crate) struct Server {
     running: Option<Running>,
-    pub addr: SocketAddr,
-    pub admin: SocketAddr,
+    pub(crate) addr: SocketAddr,
+    pub(crate) admin: SocketAddr,
 }
 
 /// An answer, read whole.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
     /// `Err` where the connection was cut before the announced length.
-    pub body: Result<Bytes, String>,
+    pub(crate) body: Result<Bytes, String>,
 }
 
 impl Server {
     /// A server over one storage called `media`, at `/`, with more configuration on top.
-    pub fn over(storage: Arc<dyn Storage>, more: &str) -> Self {
+    pub(crate) fn over(storage: Arc<dyn Storage>, more: &str) -> Self {
         let text = format!("[storage.media]\nkind = \"memory\"\nattempts = 1\n{more}");
         Self::start(&text, [("media".to_owned(), storage)].into())
     }
 
     /// A server by configuration, on ports of the system's choice.
-    pub fn start(text: &str, storages: HashMap<String, Arc<dyn Storage>>) -> Self {
+    pub(crate) fn start(text: &str, storages: HashMap<String, Arc<dyn Storage>>) -> Self {
         let mut config = Config::from_toml(text, std::iter::empty()).expect("the test's config");
         config.server.listen = vec!["127.0.0.1:0".parse().unwrap()];
         config.server.drain_timeout = Duration::from_secs(2);
@@ -71,21 +71,21 @@ impl Server {
         }
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.ask(Method::GET, path, &[]).await
     }
 
-    pub async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
         self.ask(Method::GET, path, headers).await
     }
 
     /// One request on a connection of its own.
-    pub async fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
         ask(self.addr, method, path, headers).await
     }
 
     /// One number of `/metrics`: the sum over every series whose line starts with `series`.
-    pub async fn metric(&self, series: &str) -> f64 {
+    pub(crate) async fn metric(&self, series: &str) -> f64 {
         let text = ask(self.admin, Method::GET, "/metrics", &[]).await.text();
         let lines = text.lines().filter(|line| line.starts_with(series));
         lines
@@ -94,7 +94,7 @@ impl Server {
     }
 
     /// Stops it as SIGTERM would.
-    pub fn stop(mut self) -> Stopped {
+    pub(crate) fn stop(mut self) -> Stopped {
         let running = self.running.take().unwrap();
         std::thread::spawn(move || running.stop()).join().unwrap()
     }
@@ -109,22 +109,22 @@ impl Drop for Server {
 }
 
 impl Answer {
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
             .map_or("", |value| value.to_str().unwrap())
     }
 
-    pub fn bytes(&self) -> &Bytes {
+    pub(crate) fn bytes(&self) -> &Bytes {
         self.body.as_ref().expect("a whole body")
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.bytes().to_vec()).unwrap()
     }
 }
 
-pub async fn ask(addr: SocketAddr, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
+pub(crate) async fn ask(addr: SocketAddr, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
     let mut request = http::Request::builder()
         .method(method)
         .uri(path)
@@ -151,7 +151,7 @@ pub async fn ask(addr: SocketAddr, method: Method, path: &str, headers: &[(&str,
     }
 }
 
-pub async fn connect(addr: SocketAddr) -> http1::SendRequest<Empty<Bytes>> {
+pub(crate) async fn connect(addr: SocketAddr) -> http1::SendRequest<Empty<Bytes>> {
     let stream = TcpStream::connect(addr).await.expect("a connection");
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
@@ -159,7 +159,7 @@ pub async fn connect(addr: SocketAddr) -> http1::SendRequest<Empty<Bytes>> {
 }
 
 /// Bytes that differ at every offset and from every other seed: a wrong byte is seen.
-pub fn pattern(len: usize, seed: u64) -> Bytes {
+pub(crate) fn pattern(len: usize, seed: u64) -> Bytes {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut bytes = Vec::with_capacity(len + 8);
     while bytes.len() < len {
@@ -173,7 +173,7 @@ pub fn pattern(len: usize, seed: u64) -> Bytes {
 }
 
 /// Waits until `condition` holds, five seconds at most.
-pub async fn until<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
     for _ in 0..500 {
         if condition().await {
             return;
