@@ -154,7 +154,13 @@ impl Run {
 
     async fn pump(&mut self, mut body: Body) -> Result<(), storage::Error> {
         while let Some(piece) = body.next().await {
-            self.accept(piece?)?;
+            let piece = piece?;
+            if piece.len() as u64 == self.end - self.position {
+                // The last piece waits for the end: a body that runs over, or turns out to be of two
+                // versions, must not complete a block.
+                self.expect_end(&mut body).await?;
+            }
+            self.accept(piece)?;
         }
         if self.position < self.end {
             let text = format!(
@@ -165,6 +171,16 @@ impl Run {
             return Err(storage::Error::Interrupted(text.into()));
         }
         Ok(())
+    }
+
+    async fn expect_end(&self, body: &mut Body) -> Result<(), storage::Error> {
+        match body.next().await {
+            None => Ok(()),
+            Some(Ok(_)) => Err(storage::Error::Invalid(
+                "more bytes than it announced".into(),
+            )),
+            Some(Err(error)) => Err(error),
+        }
     }
 
     fn accept(&mut self, mut piece: Bytes) -> Result<(), storage::Error> {

@@ -53,7 +53,11 @@ mod tests {
         assert!(other.has_begun());
         drop(holder);
         let waited = std::time::Duration::from_millis(1);
-        assert!(tokio::time::timeout(waited, drain.finished()).await.is_err());
+        assert!(
+            tokio::time::timeout(waited, drain.finished())
+                .await
+                .is_err()
+        );
         drop(other);
         drain.finished().await;
     }

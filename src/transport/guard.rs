@@ -14,7 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-use super::Limits;
+use super::{Limits, Shared};
+use crate::telemetry::Instruments;
 
 /// Requests being answered on a connection. Shared by the connection's socket and its service.
 #[derive(Debug, Clone, Default)]
@@ -55,6 +56,7 @@ impl Drop for Answering {
 pub(super) struct Guarded {
     socket: TcpStream,
     limits: Arc<Limits>,
+    instruments: Arc<Instruments>,
     busy: Busy,
     reading: Deadline,
     writing: Deadline,
@@ -86,10 +88,11 @@ struct Deadline {
 }
 
 impl Guarded {
-    pub(super) fn new(socket: TcpStream, limits: Arc<Limits>, busy: Busy) -> Self {
+    pub(super) fn new(socket: TcpStream, shared: &Shared, busy: Busy) -> Self {
         Self {
             socket,
-            limits,
+            limits: shared.limits.clone(),
+            instruments: shared.instruments.clone(),
             busy,
             reading: Deadline::default(),
             writing: Deadline::default(),
@@ -130,6 +133,12 @@ impl Guarded {
         }
     }
 
+    /// Counted here: hyper swallows the error of a connection that was idle.
+    fn timed_out(&self, what: &'static str) -> io::Error {
+        self.instruments.transport.closed(what);
+        io::Error::new(io::ErrorKind::TimedOut, what)
+    }
+
     fn stalled(&mut self, cx: &mut Context<'_>) -> bool {
         self.writing.passed(cx, Some(self.limits.write_stall))
     }
@@ -164,10 +173,6 @@ impl Deadline {
     }
 }
 
-fn timed_out(what: &'static str) -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, what)
-}
-
 impl AsyncRead for Guarded {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -184,7 +189,7 @@ impl AsyncRead for Guarded {
             } else {
                 "idle_timeout"
             };
-            return Poll::Ready(Err(timed_out(what)));
+            return Poll::Ready(Err(this.timed_out(what)));
         }
         read
     }
@@ -206,7 +211,7 @@ impl AsyncWrite for Guarded {
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         match Pin::new(&mut this.socket).poll_write_vectored(cx, bufs) {
-            Poll::Pending if this.stalled(cx) => Poll::Ready(Err(timed_out("write_stall"))),
+            Poll::Pending if this.stalled(cx) => Poll::Ready(Err(this.timed_out("write_stall"))),
             Poll::Pending => Poll::Pending,
             ready => {
                 this.writing.clear();

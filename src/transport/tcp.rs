@@ -85,18 +85,18 @@ async fn accept<A: Answer>(socket: std::net::TcpListener, answer: A, shared: Sha
     let mut drain = shared.drain.clone();
     let mut begun = pin!(drain.begun());
     loop {
-        // The permit comes first: past the cap, connections wait in the kernel's queue.
-        let permit = tokio::select! {
-            () = &mut begun => return,
-            permit = shared.connections.clone().acquire_owned() => permit,
-        };
-        let Ok(permit) = permit else { return };
         let accepted = tokio::select! {
             () = &mut begun => return,
             accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((stream, peer)) => {
+                // Past the cap it waits here, and those after it in the kernel's queue.
+                let permit = tokio::select! {
+                    () = &mut begun => return,
+                    permit = shared.connections.clone().acquire_owned() => permit,
+                };
+                let Ok(permit) = permit else { return };
                 let (answer, shared) = (answer.clone(), shared.clone());
                 tokio::spawn(async move {
                     serve(stream, peer, answer, shared).await;
@@ -127,7 +127,7 @@ async fn serve<A: Answer>(stream: TcpStream, addr: SocketAddr, answer: A, shared
     instruments.transport.open.up();
     prepare(&stream);
     let busy = Busy::default();
-    let io = Guarded::new(stream, shared.limits.clone(), busy.clone());
+    let io = Guarded::new(stream, &shared, busy.clone());
     let body_timeout = shared.limits.body_timeout;
     let service = service_fn(move |request| {
         let (answer, answering) = (answer.clone(), busy.begin());
@@ -145,8 +145,8 @@ async fn serve<A: Answer>(stream: TcpStream, addr: SocketAddr, answer: A, shared
             connection.await
         }
     };
-    if let Err(error) = outcome {
-        instruments.transport.closed(reason(&*error));
+    if let Some(reason) = outcome.err().and_then(|error| reason(&*error)) {
+        instruments.transport.closed(reason);
     }
     instruments.transport.open.down();
 }
@@ -259,29 +259,19 @@ fn refusal() -> Response {
     }
 }
 
-/// Why a connection ended early, for the metric.
-fn reason(error: &(dyn std::error::Error + 'static)) -> &'static str {
+/// Why a connection ended early, for the metric; `None` where the guard has counted it.
+fn reason(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        if let Some(io) = error.downcast_ref::<io::Error>()
-            && io.kind() == io::ErrorKind::TimedOut
-        {
-            return match io.get_ref().map(ToString::to_string).as_deref() {
-                Some("header_timeout") => "header_timeout",
-                Some("idle_timeout") => "idle_timeout",
-                Some("write_stall") => "write_stall",
-                _ => "timeout",
-            };
+        let io = error.downcast_ref::<io::Error>();
+        if io.is_some_and(|io| io.kind() == io::ErrorKind::TimedOut) {
+            return None;
         }
-        if let Some(hyper) = error.downcast_ref::<hyper::Error>() {
-            if hyper.is_parse() {
-                return "malformed";
-            }
-            if hyper.is_user() {
-                return "body_broken";
-            }
+        match error.downcast_ref::<hyper::Error>() {
+            Some(hyper) if hyper.is_parse() => return Some("malformed"),
+            Some(hyper) if hyper.is_user() => return Some("body_broken"),
+            _ => cause = error.source(),
         }
-        cause = error.source();
     }
-    "peer"
+    Some("peer")
 }

@@ -28,7 +28,6 @@ pub(crate) struct Server {
 }
 
 /// An answer, read whole.
-#[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
@@ -108,6 +107,13 @@ impl Drop for Server {
     }
 }
 
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let body = self.body.as_ref().map(Bytes::len);
+        write!(f, "{} {:?}, body: {body:?}", self.status, self.headers)
+    }
+}
+
 impl Answer {
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers
@@ -124,7 +130,12 @@ impl Answer {
     }
 }
 
-pub(crate) async fn ask(addr: SocketAddr, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
+pub(crate) async fn ask(
+    addr: SocketAddr,
+    method: Method,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> Answer {
     let mut request = http::Request::builder()
         .method(method)
         .uri(path)

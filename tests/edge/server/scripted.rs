@@ -73,7 +73,13 @@ impl Scripted {
         self.put_with(path, bytes, etag, None);
     }
 
-    pub(crate) fn put_with(&self, path: &str, bytes: Bytes, etag: &str, cache_control: Option<&str>) {
+    pub(crate) fn put_with(
+        &self,
+        path: &str,
+        bytes: Bytes,
+        etag: &str,
+        cache_control: Option<&str>,
+    ) {
         let meta = ObjectMeta {
             len: bytes.len() as u64,
             validator: Validator {
