@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says so by panicking")]
 
-mod server;
-
 mod cache;
+#[path = "../harness/mod.rs"]
+mod harness;
 mod http;
 mod lifecycle;
+mod s3;
+mod server;

@@ -1,0 +1,27 @@
+# One command everywhere: what the README says is what CI runs.
+
+CARGO ?= cargo
+
+.PHONY: demo test lint bench tools help
+
+demo: ## Play the sample title carried in the binary: prints the address of a player page
+	$(CARGO) run --release -- demo
+
+test: tools lint ## Everything that proves the project; installs what it needs
+	$(CARGO) nextest run --no-fail-fast
+	$(CARGO) test --doc
+
+lint: tools ## Format, clippy, documentation and dependencies, warnings as errors
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --document-private-items
+	PATH="$(CURDIR)/.tools/cargo/bin:$$PATH" $(CARGO) deny check bans licenses sources
+
+bench: ## The criterion benches
+	$(CARGO) bench
+
+tools: ## What tests and lints run beside caudal, into .tools
+	sh tests/tools.sh
+
+help: ## This list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
