@@ -158,29 +158,14 @@ impl Run {
             if piece.len() as u64 == self.end - self.position {
                 // The last piece waits for the end: a body that runs over, or turns out to be of two
                 // versions, must not complete a block.
-                self.expect_end(&mut body).await?;
+                expect_end(&mut body).await?;
+                return self.accept(piece);
             }
             self.accept(piece)?;
         }
-        if self.position < self.end {
-            let text = format!(
-                "{} of {} bytes are missing",
-                self.end - self.position,
-                self.end
-            );
-            return Err(storage::Error::Interrupted(text.into()));
-        }
-        Ok(())
-    }
-
-    async fn expect_end(&self, body: &mut Body) -> Result<(), storage::Error> {
-        match body.next().await {
-            None => Ok(()),
-            Some(Ok(_)) => Err(storage::Error::Invalid(
-                "more bytes than it announced".into(),
-            )),
-            Some(Err(error)) => Err(error),
-        }
+        let missing = self.end - self.position;
+        let text = format!("{missing} bytes before {} are missing", self.end);
+        Err(storage::Error::Interrupted(text.into()))
     }
 
     fn accept(&mut self, mut piece: Bytes) -> Result<(), storage::Error> {
@@ -245,6 +230,16 @@ impl Cache {
         let size = self.settings.block;
         let len = size.min(version.meta.len.saturating_sub(index * size));
         Block::new(usize::try_from(len).unwrap_or(usize::MAX))
+    }
+}
+
+async fn expect_end(body: &mut Body) -> Result<(), storage::Error> {
+    match body.next().await {
+        None => Ok(()),
+        Some(Ok(_)) => Err(storage::Error::Invalid(
+            "more bytes than it announced".into(),
+        )),
+        Some(Err(error)) => Err(error),
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::cache::{self, First};
 use crate::delivery::{Ask, Content, Delivery};
-use crate::exchange::{Answer, Request, Response};
+use crate::exchange::{Answer, Body, Request, Response};
 use crate::storage;
 use crate::telemetry::{AccessLog, Instruments};
 
@@ -97,7 +97,7 @@ impl Handler {
                 .await
                 .inspect_err(|f| record.found(f.lookup))?;
             record.found(content.lookup);
-            match self.reply(request, method, &asked, content, record).await {
+            match self.reply(request, &asked, content, record).await {
                 Err(Error::Cache(cache::Error::Storage(storage::Error::Changed)))
                     if starts < RESTARTS =>
                 {
@@ -111,7 +111,6 @@ impl Handler {
     async fn reply(
         &self,
         request: &Request,
-        method: admit::Method,
         asked: &range::Asked,
         mut content: Content,
         record: &mut Record,
@@ -123,9 +122,10 @@ impl Handler {
             Verdict::Proceed => {}
         }
         let selection = asked.select(&request.headers, &content)?;
-        let body = match method {
-            admit::Method::Get => body::of(&mut content, &selection).await?,
-            admit::Method::Head | admit::Method::Options => crate::exchange::Body::empty(),
+        let body = if asked.is_head() {
+            Body::empty()
+        } else {
+            body::of(&mut content, &selection).await?
         };
         record.found(content.lookup);
         Ok(head.with(&selection, &content, body))

@@ -44,6 +44,10 @@ impl Asked {
         self.ranges.is_some()
     }
 
+    pub(super) fn is_head(&self) -> bool {
+        self.method == Method::Head
+    }
+
     /// The bytes needed first: what the one storage read on an unknown asset asks for.
     pub(super) fn first(&self) -> First {
         match (&self.ranges, self.method) {

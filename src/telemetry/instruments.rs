@@ -95,7 +95,7 @@ impl Instruments {
             .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)
             .expect("SECONDS is not empty");
         let recorder = Arc::new(builder.build_recorder());
-        describe(&*recorder);
+        describe(&recorder);
         let build = [("version", env!("CARGO_PKG_VERSION").to_owned())];
         gauge(&recorder, "caudal_build_info", &build).set(1.0);
         Self {
@@ -222,108 +222,104 @@ impl std::fmt::Debug for StorageInstruments {
     }
 }
 
+/// What each metric counts, for its HELP line.
+const COUNTERS: &[(&str, &str)] = &[
+    ("caudal_requests_total", "Requests answered."),
+    (
+        "caudal_sent_bytes_total",
+        "Body bytes handed to viewers' connections.",
+    ),
+    ("caudal_cache_evictions_total", "Blocks evicted for room."),
+    (
+        "caudal_cache_coalesced_total",
+        "Requests that followed another one's storage read.",
+    ),
+    (
+        "caudal_cache_misses_total",
+        "Answers that needed storage, by why.",
+    ),
+    ("caudal_fills_total", "Fills, by how they ended."),
+    (
+        "caudal_fill_resumes_total",
+        "Broken storage bodies read on from where they broke.",
+    ),
+    (
+        "caudal_storage_requests_total",
+        "Storage requests, by how they ended.",
+    ),
+    (
+        "caudal_storage_retries_total",
+        "Storage requests tried again.",
+    ),
+    (
+        "caudal_storage_received_bytes_total",
+        "Body bytes received from storage.",
+    ),
+    ("caudal_connections_total", "Connections accepted."),
+    (
+        "caudal_connections_closed_total",
+        "Connections closed by caudal, by why.",
+    ),
+    (
+        "caudal_access_log_dropped_total",
+        "Log lines dropped as the writer could not keep up.",
+    ),
+];
+const GAUGES: &[(&str, &str)] = &[
+    (
+        "caudal_requests_in_flight",
+        "Requests whose body has not ended.",
+    ),
+    (
+        "caudal_cache_bytes",
+        "Bytes charged to blocks: full, in flight, or still being sent.",
+    ),
+    (
+        "caudal_cache_budget_bytes",
+        "The most caudal_cache_bytes may be.",
+    ),
+    ("caudal_cache_blocks", "Full blocks held."),
+    (
+        "caudal_cache_versions",
+        "Versions known, absences included.",
+    ),
+    ("caudal_fills_in_flight", "Fills running now."),
+    (
+        "caudal_storage_ready",
+        "Whether the storage can serve: 1 or 0.",
+    ),
+    ("caudal_connections_open", "Connections open now."),
+    (
+        "caudal_build_info",
+        "Always 1; the label tells the version.",
+    ),
+];
+const HISTOGRAMS: &[(&str, &str)] = &[
+    (
+        "caudal_request_duration_seconds",
+        "From the request's head to the end of its body.",
+    ),
+    (
+        "caudal_first_byte_seconds",
+        "From the request's head to the head of the answer.",
+    ),
+    (
+        "caudal_storage_first_byte_seconds",
+        "From a storage request to the head of its answer.",
+    ),
+];
+
 fn describe(recorder: &PrometheusRecorder) {
-    let counters = [
-        ("caudal_requests_total", "Requests answered."),
-        (
-            "caudal_sent_bytes_total",
-            "Body bytes handed to viewers' connections.",
-        ),
-        ("caudal_cache_evictions_total", "Blocks evicted for room."),
-        (
-            "caudal_cache_coalesced_total",
-            "Requests that followed another one's storage read.",
-        ),
-        (
-            "caudal_cache_misses_total",
-            "Answers that needed storage, by why.",
-        ),
-        ("caudal_fills_total", "Fills, by how they ended."),
-        (
-            "caudal_fill_resumes_total",
-            "Broken storage bodies read on from where they broke.",
-        ),
-        (
-            "caudal_storage_requests_total",
-            "Storage requests, by how they ended.",
-        ),
-        (
-            "caudal_storage_retries_total",
-            "Storage requests tried again.",
-        ),
-        (
-            "caudal_storage_received_bytes_total",
-            "Body bytes received from storage.",
-        ),
-        ("caudal_connections_total", "Connections accepted."),
-        (
-            "caudal_connections_closed_total",
-            "Connections closed by caudal, by why.",
-        ),
-        (
-            "caudal_access_log_dropped_total",
-            "Log lines dropped as the writer could not keep up.",
-        ),
-    ];
-    let gauges = [
-        (
-            "caudal_requests_in_flight",
-            "Requests whose body has not ended.",
-        ),
-        (
-            "caudal_cache_bytes",
-            "Bytes charged to blocks: full, in flight, or still being sent.",
-        ),
-        (
-            "caudal_cache_budget_bytes",
-            "The most caudal_cache_bytes may be.",
-        ),
-        ("caudal_cache_blocks", "Full blocks held."),
-        (
-            "caudal_cache_versions",
-            "Versions known, absences included.",
-        ),
-        ("caudal_fills_in_flight", "Fills running now."),
-        (
-            "caudal_storage_ready",
-            "Whether the storage can serve: 1 or 0.",
-        ),
-        ("caudal_connections_open", "Connections open now."),
-        (
-            "caudal_build_info",
-            "Always 1; the label tells the version.",
-        ),
-    ];
-    let histograms = [
-        (
-            "caudal_request_duration_seconds",
-            "From the request's head to the end of its body.",
-        ),
-        (
-            "caudal_first_byte_seconds",
-            "From the request's head to the head of the answer.",
-        ),
-        (
-            "caudal_storage_first_byte_seconds",
-            "From a storage request to the head of its answer.",
-        ),
-    ];
-    for (name, text) in counters {
-        recorder.describe_counter(
-            KeyName::from_const_str(name),
-            Some(Unit::Count),
-            text.into(),
-        );
+    for &(name, text) in COUNTERS {
+        let name = KeyName::from_const_str(name);
+        recorder.describe_counter(name, Some(Unit::Count), text.into());
     }
-    for (name, text) in gauges {
+    for &(name, text) in GAUGES {
         recorder.describe_gauge(KeyName::from_const_str(name), None, text.into());
     }
-    for (name, text) in histograms {
-        recorder.describe_histogram(
-            KeyName::from_const_str(name),
-            Some(Unit::Seconds),
-            text.into(),
-        );
+    for &(name, text) in HISTOGRAMS {
+        let name = KeyName::from_const_str(name);
+        recorder.describe_histogram(name, Some(Unit::Seconds), text.into());
     }
     metrics::with_local_recorder(recorder, || {
         metrics_process::Collector::default().describe()

@@ -65,7 +65,10 @@ pub(super) struct Guarded {
     seen: u32,
     /// HTTP/2: between requests come frames that are no request's head.
     multiplexed: bool,
+    /// Nothing has come yet.
     virgin: bool,
+    /// A timeout has been told of; hyper may poll on for a while.
+    is_cut: bool,
 }
 
 /// What a quiet peer is given time for.
@@ -100,6 +103,7 @@ impl Guarded {
             seen: 0,
             multiplexed: false,
             virgin: true,
+            is_cut: false,
         }
     }
 
@@ -124,23 +128,29 @@ impl Guarded {
         }
     }
 
-    fn patience(&self) -> Option<Duration> {
-        match self.phase {
-            Phase::Idle => Some(self.limits.idle_timeout),
-            Phase::Head => Some(self.limits.header_timeout),
+    /// Whether the peer has been quiet for too long. Registers for a wake-up when it has not.
+    fn out_of_patience(&mut self, cx: &mut Context<'_>) -> Option<io::Error> {
+        let (what, patience) = match self.phase {
+            Phase::Idle => ("idle_timeout", self.limits.idle_timeout),
+            Phase::Head => ("header_timeout", self.limits.header_timeout),
             // The write deadline watches the answer.
-            Phase::Answer => None,
-        }
+            Phase::Answer => return None,
+        };
+        self.reading
+            .passed(cx, patience)
+            .then(|| self.timed_out(what))
     }
 
     /// Counted here: hyper swallows the error of a connection that was idle.
-    fn timed_out(&self, what: &'static str) -> io::Error {
-        self.instruments.transport.closed(what);
+    fn timed_out(&mut self, what: &'static str) -> io::Error {
+        if !std::mem::replace(&mut self.is_cut, true) {
+            self.instruments.transport.closed(what);
+        }
         io::Error::new(io::ErrorKind::TimedOut, what)
     }
 
     fn stalled(&mut self, cx: &mut Context<'_>) -> bool {
-        self.writing.passed(cx, Some(self.limits.write_stall))
+        self.writing.passed(cx, self.limits.write_stall)
     }
 }
 
@@ -150,10 +160,7 @@ impl Deadline {
     }
 
     /// Whether `patience` has passed since the wait began. Registers for a wake-up when it has not.
-    fn passed(&mut self, cx: &mut Context<'_>, patience: Option<Duration>) -> bool {
-        let Some(patience) = patience else {
-            return false;
-        };
+    fn passed(&mut self, cx: &mut Context<'_>, patience: Duration) -> bool {
         let due = *self.due.get_or_insert_with(|| Instant::now() + patience);
         let timer = self
             .timer
@@ -183,13 +190,10 @@ impl AsyncRead for Guarded {
         let before = buf.filled().len();
         let read = Pin::new(&mut this.socket).poll_read(cx, buf);
         this.advance(&buf.filled()[before..]);
-        if read.is_pending() && this.reading.passed(cx, this.patience()) {
-            let what = if this.phase == Phase::Head {
-                "header_timeout"
-            } else {
-                "idle_timeout"
-            };
-            return Poll::Ready(Err(this.timed_out(what)));
+        if read.is_pending()
+            && let Some(error) = this.out_of_patience(cx)
+        {
+            return Poll::Ready(Err(error));
         }
         read
     }
@@ -225,7 +229,15 @@ impl AsyncWrite for Guarded {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
+        let this = &mut *self;
+        let flushed = Pin::new(&mut this.socket).poll_flush(cx);
+        // An answer has just ended, perhaps. hyper has asked for the next request already and will not
+        // ask again before something comes, so the wait for it is timed from here.
+        this.advance(&[]);
+        match this.out_of_patience(cx) {
+            Some(error) => Poll::Ready(Err(error)),
+            None => flushed,
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use tcp::Share;
+
 use crate::exchange::Answer;
 use crate::telemetry::Instruments;
 
@@ -77,12 +79,17 @@ impl Transport {
                 addr: asked,
                 source,
             };
-            // SO_REUSEPORT would let a second server share a port that is taken; a plain socket finds out.
-            let probe = tcp::listener(asked, tcp::Share::Alone).map_err(failed)?;
-            let addr = probe.local_addr().map_err(failed)?;
-            drop(probe);
-            for sockets in &mut sockets {
-                sockets.push(tcp::listener(addr, tcp::Share::AmongWorkers).map_err(failed)?);
+            let mut addr = asked;
+            for (worker, sockets) in sockets.iter_mut().enumerate() {
+                let share = if worker == 0 {
+                    Share::First
+                } else {
+                    Share::Further
+                };
+                let socket = tcp::listener(addr, share).map_err(failed)?;
+                // Where the system chose the port, the others need the same one.
+                addr = socket.local_addr().map_err(failed)?;
+                sockets.push(socket);
             }
             addrs.push(addr);
         }

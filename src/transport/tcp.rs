@@ -35,26 +35,33 @@ const H2_STREAMS: u32 = 64;
 /// HTTP/2 frames of this size carry media: fewer frames, fewer system calls.
 const H2_FRAME: u32 = 64 * 1024;
 
-/// Who else may bind the port.
+/// Which of a port's sockets is bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Share {
-    Alone,
-    AmongWorkers,
+    /// The first: it fails where anybody else has the port, another caudal included.
+    First,
+    /// One more, for another worker of ours.
+    Further,
 }
 
 /// A bound, listening socket.
 pub(super) fn listener(addr: SocketAddr, share: Share) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
-    if share == Share::AmongWorkers {
-        socket.set_reuse_port(true)?;
-    }
     if addr.is_ipv6() {
         // "[::]" takes IPv4 too, whatever the system's default.
         socket.set_only_v6(false)?;
     }
     socket.set_nonblocking(true)?;
+    if share == Share::Further {
+        socket.set_reuse_port(true)?;
+    }
     socket.bind(&addr.into())?;
+    if share == Share::First {
+        // Only now: with SO_REUSEPORT before its bind, two servers of one user would share the port and
+        // each get half of the viewers.
+        socket.set_reuse_port(true)?;
+    }
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }

@@ -61,6 +61,10 @@ async fn a_thousand_viewers_of_a_cold_object_cost_one_storage_read() {
     assert_eq!(storage.reads().len(), 1);
     assert_eq!(storage.reads()[0].range, Some(0..8 * MIB as u64));
     assert_eq!(server.metric("caudal_cache_coalesced_total").await, 999.0);
+    until("the fill has ended well", async || {
+        server.metric("caudal_fills_total{outcome=\"full\"}").await == 1.0
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -232,11 +236,14 @@ async fn a_storage_that_breaks_its_contract_is_refused() {
         storage.script([act.clone()]);
         let server = Server::over(storage.clone(), "");
         let answer = server.get("/a.m4s").await;
+        // Cut or refused; or whole, where the first read had failed before it was looked for.
+        let whole = answer.body.as_ref().is_ok_and(|body| *body == bytes);
         assert!(
-            answer.status.is_server_error() || answer.body.is_err(),
+            answer.status.is_server_error() || answer.body.is_err() || whole,
             "{act:?}: {answer:?}"
         );
         assert_eq!(server.get("/a.m4s").await.bytes(), &bytes, "after {act:?}");
+        assert!(storage.reads().len() > 1, "{act:?} was taken for good");
     }
 }
 
@@ -258,13 +265,22 @@ async fn an_absence_is_remembered_for_a_while() {
     assert_eq!(server.get("/no.m4s").await.status, StatusCode::OK);
 }
 
-const BRIEF: &str = "[freshness.segment]\nfresh = \"100ms\"\nstale_while_revalidate = \"300ms\"\nstale_if_error = \"1h\"\n";
+const STALE: &str = "[freshness.segment]
+fresh = \"100ms\"
+stale_while_revalidate = \"1h\"
+";
+
+const BRIEF: &str = "[freshness.segment]
+fresh = \"100ms\"
+stale_while_revalidate = \"0s\"
+stale_if_error = \"1h\"
+";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stale_version_is_served_while_storage_is_asked() {
     let (old, new) = (pattern(1000, 13), pattern(1000, 14));
     let storage = scripted("a.m4s", &old);
-    let server = Server::over(storage.clone(), BRIEF);
+    let server = Server::over(storage.clone(), STALE);
     server.get("/a.m4s").await;
     storage.put("a.m4s", new.clone(), "v2");
     tokio::time::sleep(Duration::from_millis(150)).await;
@@ -284,7 +300,7 @@ async fn an_expired_version_is_confirmed_without_its_body() {
     let storage = scripted("a.m4s", &bytes);
     let server = Server::over(storage.clone(), BRIEF);
     server.get("/a.m4s").await;
-    tokio::time::sleep(Duration::from_millis(450)).await;
+    tokio::time::sleep(Duration::from_millis(150)).await;
     let answer = server.get("/a.m4s").await;
     assert_eq!(answer.bytes(), &bytes);
     assert!(
@@ -302,7 +318,7 @@ async fn an_expired_version_stands_in_for_a_storage_that_is_down() {
     let storage = scripted("a.m4s", &bytes);
     let server = Server::over(storage.clone(), BRIEF);
     server.get("/a.m4s").await;
-    tokio::time::sleep(Duration::from_millis(450)).await;
+    tokio::time::sleep(Duration::from_millis(150)).await;
     storage.script(vec![Act::Fail(Error::Unavailable("down".into())); 100]);
     for _ in 0..20 {
         let answer = server.get("/a.m4s").await;
@@ -322,7 +338,7 @@ async fn an_object_that_is_gone_is_gone() {
     let server = Server::over(storage.clone(), BRIEF);
     server.get("/a.m4s").await;
     storage.remove("a.m4s");
-    tokio::time::sleep(Duration::from_millis(450)).await;
+    tokio::time::sleep(Duration::from_millis(150)).await;
     assert_eq!(server.get("/a.m4s").await.status, StatusCode::NOT_FOUND);
 }
 

@@ -196,7 +196,12 @@ impl Scripted {
                 Ok(piece)
             }
         });
-        gated.chain(stream::iter(ending)).boxed()
+        let items = gated.chain(stream::iter(ending)).boxed();
+        // Panics when it is polled past its end, as a stream may.
+        stream::unfold(items, |mut items| async {
+            Some((items.next().await?, items))
+        })
+        .boxed()
     }
 }
 
