@@ -40,7 +40,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         }];
     }
     override_addresses(&mut config, args.listen, args.admin);
-    config.require_storage().map_err(Unusable::from)?;
+    config.require_storage().map_err(|error| {
+        Unusable::from(format!(
+            "{error}; or serve a folder: caudal serve --media DIR"
+        ))
+    })?;
     init_log(&config)?;
     let running = start(&config, Extras::default())?;
     tracing::info!(listen = ?running.addrs(), admin = %running.admin_addr(), "serving");
