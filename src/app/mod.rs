@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use tokio::runtime::{Builder, Runtime};
 
@@ -155,9 +155,9 @@ impl App {
     pub fn start(self) -> Result<Running, Error> {
         let (addrs, admin_addr) = (self.addrs().to_vec(), self.admin_addr());
         self.background
-            .spawn(watch(self.health, self.instruments.clone()));
+            .spawn(watch(self.health.clone(), self.instruments.clone()));
         self.background
-            .spawn(upkeep(self.cache, self.instruments.clone()));
+            .spawn(upkeep(self.cache, self.health, self.instruments.clone()));
         let (viewers_drain, viewers_draining) = Drain::new();
         let (operators_drain, operators_draining) = Drain::new();
         let (limits, instruments) = (self.limits, self.instruments);
@@ -270,12 +270,16 @@ async fn watch(health: Health, instruments: Arc<Instruments>) {
 }
 
 /// Once a second: what the cache puts off, and the gauges.
-async fn upkeep(cache: Arc<Cache>, instruments: Arc<Instruments>) {
+async fn upkeep(cache: Arc<Cache>, health: Health, instruments: Arc<Instruments>) {
     let mut tick = tokio::time::interval(Duration::from_secs(1));
     loop {
         tick.tick().await;
         cache.upkeep();
         instruments.upkeep();
+        for (name, at) in health.credentials_expire() {
+            let unix = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+            instruments.credentials_expire(name).set(unix.as_secs_f64());
+        }
         let usage = cache.usage();
         // A gauge is a float; no budget is near 2⁵³ bytes.
         instruments.cache.bytes.set(usage.memory as f64);

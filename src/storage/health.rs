@@ -1,7 +1,7 @@
 //! Whether each storage can serve, asked again and again.
 
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
@@ -74,6 +74,14 @@ impl Health {
         self.0
             .iter()
             .map(|watched| (watched.name.as_str(), watched.report()))
+    }
+
+    /// When each storage's credentials expire, where they do.
+    pub fn credentials_expire(&self) -> impl Iterator<Item = (&str, SystemTime)> {
+        let expiry = |w: &'_ Watched| w.storage.credentials_expire();
+        self.0
+            .iter()
+            .filter_map(move |w| Some((w.name.as_str(), expiry(w)?)))
     }
 
     /// Asks every storage, for ever. `changed` is told of each new state.

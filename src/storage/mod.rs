@@ -55,6 +55,11 @@ pub trait Storage: Send + Sync + Debug {
 
     /// Whether this storage can serve at all: the folder is there, the bucket exists and answers us.
     fn probe(&self) -> BoxFuture<'_, Result<(), Error>>;
+
+    /// When the credentials in use expire; `None` where there are none, or none that do.
+    fn credentials_expire(&self) -> Option<SystemTime> {
+        None
+    }
 }
 
 /// What to read.

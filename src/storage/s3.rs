@@ -74,11 +74,6 @@ impl S3 {
         connect::connect(options).await
     }
 
-    /// When the credentials in use expire; `None` before the first request, and where they never do.
-    pub fn credentials_expire(&self) -> Option<SystemTime> {
-        self.credentials.expiry()
-    }
-
     fn key(&self, asset: &AssetPath) -> Result<String, Error> {
         let key = format!("{}{asset}", self.prefix);
         if key.len() > LONGEST_KEY {
@@ -212,6 +207,10 @@ impl Storage for S3 {
 
     fn head<'a>(&'a self, asset: &'a AssetPath) -> BoxFuture<'a, Result<ObjectMeta, Error>> {
         Box::pin(async move { self.describe(self.key(asset)?).await })
+    }
+
+    fn credentials_expire(&self) -> Option<SystemTime> {
+        self.credentials.expiry()
     }
 
     fn probe(&self) -> BoxFuture<'_, Result<(), Error>> {

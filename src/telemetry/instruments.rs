@@ -146,6 +146,12 @@ impl Instruments {
         }
     }
 
+    /// When a storage's credentials expire, in seconds of Unix time.
+    pub fn credentials_expire(&self, storage: &str) -> Gauge {
+        let name = "caudal_storage_credentials_expire_timestamp_seconds";
+        gauge(&self.recorder, name, &[("storage", storage.to_owned())])
+    }
+
     /// Whether a storage is ready (1) or not (0).
     pub fn storage_ready(&self, storage: &str) -> Gauge {
         gauge(
@@ -287,6 +293,10 @@ const GAUGES: &[(&str, &str)] = &[
     (
         "caudal_storage_ready",
         "Whether the storage can serve: 1 or 0.",
+    ),
+    (
+        "caudal_storage_credentials_expire_timestamp_seconds",
+        "When the credentials in use expire, in Unix time; absent where they do not.",
     ),
     ("caudal_connections_open", "Connections open now."),
     (

@@ -1,43 +1,61 @@
 //! Each way by which a process finds its credentials, from the environment to the instance's metadata.
 //!
-//! The environment belongs to a process, so each case runs in a process of its own: this binary again, told to run
-//! [`child`] alone.
+//! The environment belongs to a process, so each case runs caudal itself.
 
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use caudal::storage::{Read, S3, S3Options, Storage};
 use http::StatusCode;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
 
 use crate::harness::s3::{KEY_ID, REGION, S3Server, SECRET};
 use crate::harness::stub::{Asked, Stub};
-use crate::{BUCKET, KEY, asset, read};
+use crate::{BUCKET, KEY};
 
 const TOKEN: &str = "a-session-token";
 const EXPIRY: &str = "2099-01-01T00:00:00Z";
 
-/// The part that runs in the child: reads one object, with whatever credentials it finds.
-#[tokio::test]
-#[ignore = "runs as the child of the other tests, in an environment that they make"]
-async fn child() {
-    let var = |name: &str| std::env::var(name).ok();
-    let options = S3Options {
-        endpoint: var("CHILD_ENDPOINT"),
-        profile: var("CHILD_PROFILE"),
-        path_style: true,
-        ..S3Options::new(BUCKET)
-    };
-    let storage = S3::connect(options)
-        .await
-        .unwrap_or_else(|e| panic!("REFUSED {}: {e}", e.reason()));
-    match storage.get(&asset(KEY), Read::default()).await {
-        Ok(object) => {
-            assert_eq!(read(object).await.0, b"bytes");
-            println!("SERVED expires={}", storage.credentials_expire().is_some());
+/// Reads the log until the storage is ready, and then an object; or until it is said to have failed.
+async fn outcome(stderr: tokio::process::ChildStderr) -> String {
+    let mut lines = BufReader::new(stderr).lines();
+    let mut addresses = (String::new(), String::new());
+    while let Some(line) = lines.next_line().await.unwrap() {
+        let Ok(line) = serde_json::from_str::<serde_json::Value>(&line) else {
+            return format!("REFUSED {line}");
+        };
+        match line["message"].as_str().unwrap_or_default() {
+            "serving" => {
+                let listen = line["listen"].as_str().unwrap().trim_matches(['[', ']']);
+                addresses = (listen.into(), line["admin"].as_str().unwrap().into());
+            }
+            "storage is not ready" => {
+                return format!("REFUSED {}", line["detail"].as_str().unwrap());
+            }
+            "storage is ready" => {
+                let answer = get(&addresses.0, &format!("/{KEY}")).await;
+                assert!(answer.ends_with("bytes"), "{answer}");
+                // The gauge is set once a second.
+                tokio::time::sleep(Duration::from_millis(1200)).await;
+                let metrics = get(&addresses.1, "/metrics").await;
+                let expires =
+                    metrics.contains("\ncaudal_storage_credentials_expire_timestamp_seconds{");
+                return format!("SERVED expires={expires}");
+            }
+            _ => {}
         }
-        Err(error) => println!("REFUSED {}: {error}", error.reason()),
     }
+    "REFUSED without a word".into()
+}
+
+async fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
 }
 
 struct Case {
@@ -50,7 +68,13 @@ impl Case {
     async fn new() -> Self {
         let s3 = S3Server::start().await;
         s3.put(BUCKET, KEY, "bytes");
-        let env = vec![("CHILD_ENDPOINT", s3.url()), ("AWS_REGION", REGION.into())];
+        let env = vec![
+            ("CAUDAL_STORAGE__MEDIA__KIND", "s3".into()),
+            ("CAUDAL_STORAGE__MEDIA__BUCKET", BUCKET.into()),
+            ("CAUDAL_STORAGE__MEDIA__ENDPOINT", s3.url()),
+            ("CAUDAL_STORAGE__MEDIA__PATH_STYLE", "true".into()),
+            ("AWS_REGION", REGION.into()),
+        ];
         // No case may reach for the metadata of the machine that the tests run on.
         let env = [env, vec![("AWS_EC2_METADATA_DISABLED", "true".into())]].concat();
         Self {
@@ -72,29 +96,30 @@ impl Case {
         path.to_str().unwrap().to_owned()
     }
 
-    /// Runs the child; gives the line it prints.
+    /// Runs caudal in this environment; tells what became of its storage.
     async fn run(&self) -> String {
-        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
-        child
-            .args(["--exact", "credentials::child", "--ignored", "--nocapture"])
+        let mut caudal = tokio::process::Command::new(env!("CARGO_BIN_EXE_caudal"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
             .env_clear()
             .env("HOME", self.home.path())
             .envs(self.env.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null());
-        let output = tokio::task::spawn_blocking(move || child.output());
-        let output = tokio::time::timeout(Duration::from_secs(60), output).await;
-        let output = output.expect("the child ends").unwrap().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned()
-            + &String::from_utf8_lossy(&output.stderr);
-        let at = text.find("SERVED").or_else(|| text.find("REFUSED"));
-        let at = at.unwrap_or_else(|| panic!("the child says nothing: {text}"));
-        text[at..].lines().next().unwrap().to_owned()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let stderr = caudal.stderr.take().unwrap();
+        let told = tokio::time::timeout(Duration::from_secs(60), outcome(stderr)).await;
+        told.expect("caudal says what became of its storage")
     }
 
-    /// The session token that came with the only request.
+    /// The session token that came with the viewer's request.
     fn token(&self) -> Option<String> {
-        let [seen] = self.s3.requests().try_into().expect("one request");
-        assert_eq!(seen.status, Some(200));
+        let mut seen = self.s3.requests();
+        seen.retain(|seen| seen.key == KEY);
+        let [seen] = seen.try_into().expect("one request");
+        assert!(matches!(seen.status, Some(200 | 206)), "{seen:?}");
         seen.header("x-amz-security-token").map(str::to_owned)
     }
 }
@@ -134,7 +159,7 @@ async fn from_a_profile_and_its_region() {
     let mut case = case
         .env("AWS_CONFIG_FILE", config)
         .env("AWS_SHARED_CREDENTIALS_FILE", keys)
-        .env("CHILD_PROFILE", "films");
+        .env("CAUDAL_STORAGE__MEDIA__PROFILE", "films");
     case.env.retain(|(name, _)| *name != "AWS_REGION");
     assert_eq!(case.run().await, "SERVED expires=false");
     let authorization = case.s3.requests()[0]
@@ -234,7 +259,10 @@ async fn from_the_instances_metadata_with_its_region() {
 async fn from_nowhere_is_misconfigured_with_what_to_do() {
     let case = Case::new().await;
     let line = case.run().await;
-    assert!(line.starts_with("REFUSED misconfigured: "), "{line}");
+    assert!(
+        line.starts_with("REFUSED storage is misconfigured"),
+        "{line}"
+    );
     assert!(
         line.contains("AWS_ACCESS_KEY_ID") && line.contains(BUCKET),
         "{line}"
@@ -253,7 +281,8 @@ async fn from_a_broken_source_is_unavailable_or_misconfigured_and_quotes_no_secr
         .env("AWS_ENDPOINT_URL_STS", sts.url());
     let line = case.run().await;
     assert!(
-        line.starts_with("REFUSED unavailable: ") || line.starts_with("REFUSED misconfigured: "),
+        line.starts_with("REFUSED storage is unavailable")
+            || line.starts_with("REFUSED storage is misconfigured"),
         "{line}"
     );
 }
