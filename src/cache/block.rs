@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
 
 use super::Error;
-use super::memory::Reservation;
+use super::budget::Reservation;
 
 /// See the module. Readers and the fill share it by `Arc`.
 #[derive(Debug)]

@@ -1,35 +1,22 @@
-//! The memory tier: full blocks in moka, and the budget that every block is charged to, in flight or full.
+//! The memory tier: full blocks in moka, within a budget that counts the blocks in flight too.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use moka::notification::RemovalCause;
 use moka::sync::Cache as Moka;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::block::Block;
+use super::budget::{Budget, Reservation, charge};
 use super::key::BlockKey;
 use super::{Error, Settings};
 use crate::telemetry::Instruments;
-
-/// The budget counts in units of this many bytes: a semaphore's permits are 32-bit.
-const UNIT: u64 = 1024;
-
-/// Bookkeeping charged to a block beyond its bytes, in bytes: key, moka's entry, the block itself.
-const OVERHEAD: u64 = 512;
 
 /// Full blocks, and the budget for all of them.
 #[derive(Debug)]
 pub(super) struct Memory {
     blocks: Moka<BlockKey, Arc<Block>>,
-    budget: Arc<Semaphore>,
-    total_units: u64,
-    fill_wait: Duration,
+    budget: Budget,
 }
-
-/// Memory set aside for a run of blocks. Dropping it gives it back.
-#[derive(Debug)]
-pub(super) struct Reservation(OwnedSemaphorePermit);
 
 impl Memory {
     pub(super) fn new(settings: &Settings, instruments: Arc<Instruments>) -> Self {
@@ -42,15 +29,8 @@ impl Memory {
                 }
             })
             .build();
-        let total_units = settings.memory / UNIT;
-        Self {
-            blocks,
-            budget: Arc::new(Semaphore::new(
-                usize::try_from(total_units).unwrap_or(usize::MAX >> 4),
-            )),
-            total_units,
-            fill_wait: settings.fill_wait,
-        }
+        let budget = Budget::new(settings.memory, settings.fill_wait);
+        Self { blocks, budget }
     }
 
     /// A full block. Never waits.
@@ -70,38 +50,19 @@ impl Memory {
         self.blocks.invalidate(key);
     }
 
-    /// Sets memory aside for blocks of these lengths, all or nothing: a fill that held a part while it
-    /// waited for the rest could deadlock with another.
-    ///
-    /// # Errors
-    /// [`Error::NoMemory`] when there is none within `fill_wait`.
+    /// Sets memory aside for blocks of these lengths; see [`Budget::reserve`].
     pub(super) async fn reserve(
         &self,
         lens: impl Iterator<Item = usize>,
     ) -> Result<Reservation, Error> {
-        let units = lens.map(units).sum::<u64>();
-        let units = u32::try_from(units.min(self.total_units)).unwrap_or(u32::MAX);
-        if let Ok(permit) = self.budget.clone().try_acquire_many_owned(units) {
-            return Ok(Reservation(permit));
-        }
-        // moka evicts lazily; what it already owes is given back before anyone waits.
-        self.blocks.run_pending_tasks();
-        match tokio::time::timeout(
-            self.fill_wait,
-            self.budget.clone().acquire_many_owned(units),
-        )
-        .await
-        {
-            Ok(Ok(permit)) => Ok(Reservation(permit)),
-            _ => Err(Error::NoMemory {
-                waited: self.fill_wait,
-            }),
-        }
+        self.budget
+            .reserve(lens, || self.blocks.run_pending_tasks())
+            .await
     }
 
     /// Bytes charged now: blocks in flight, full, and evicted ones a reader still holds.
     pub(super) fn used(&self) -> u64 {
-        (self.total_units - self.budget.available_permits() as u64) * UNIT
+        self.budget.used()
     }
 
     /// Full blocks held.
@@ -113,20 +74,4 @@ impl Memory {
     pub(super) fn upkeep(&self) {
         self.blocks.run_pending_tasks();
     }
-}
-
-impl Reservation {
-    /// Splits off what a block of `len` bytes is charged.
-    pub(super) fn split(&mut self, len: usize) -> Option<Self> {
-        self.0.split(units(len) as usize).map(Self)
-    }
-}
-
-/// Bytes a block of `len` bytes is charged.
-fn charge(len: usize) -> u64 {
-    len as u64 + OVERHEAD
-}
-
-fn units(len: usize) -> u64 {
-    charge(len).div_ceil(UNIT)
 }

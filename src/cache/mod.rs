@@ -15,6 +15,7 @@ use crate::storage::{self, ObjectMeta, Storage};
 use crate::telemetry::Instruments;
 
 mod block;
+mod budget;
 mod fill;
 pub mod freshness;
 mod key;

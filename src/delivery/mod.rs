@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use crate::cache::{
     AssetKey, Cache, Error, Failure, First, Found, Lookup, Reason, Status, Version,
 };
+use crate::media::kind::content_type;
 use crate::media::{Class, Liveness};
 
 mod blocks;
@@ -148,6 +149,15 @@ impl Content {
         match (self.encoding, etag.strip_suffix('"')) {
             (Encoding::Gzip, Some(open)) => format!("{open}-gzip\""),
             _ => etag.to_string(),
+        }
+    }
+
+    /// The object's own media type, unless it is one that uploaders leave for want of a better.
+    pub fn media_type(&self) -> &str {
+        const UNSAID: [&str; 3] = ["", "application/octet-stream", "binary/octet-stream"];
+        match self.version.meta.content_type.as_deref() {
+            Some(own) if !UNSAID.contains(&own) => own,
+            _ => content_type(&self.version.id.asset().path),
         }
     }
 

@@ -5,9 +5,8 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use super::record::Record;
-use super::reply::CACHE_STATUS;
-use crate::cache::{self, Failure, Status};
+use super::cache_status;
+use crate::cache::{self, Failure, Lookup};
 use crate::exchange::{Body, Response};
 use crate::media::{PathError, range};
 use crate::storage;
@@ -88,7 +87,7 @@ impl Error {
     }
 
     /// A stable word for metrics, logs and Cache-Status.
-    fn reason(&self) -> &'static str {
+    pub(super) fn reason(&self) -> &'static str {
         match self {
             Self::BadRequest(_) => "bad_request",
             Self::Path(_) => "bad_path",
@@ -117,17 +116,12 @@ impl Error {
 }
 
 /// The answer that says no.
-pub(super) fn reply(error: &Error, record: &mut Record) -> Response {
+pub(super) fn reply(error: &Error, lookup: &Lookup) -> Response {
     let Meaning {
         status,
         cache_control,
         retry_after,
     } = error.meaning();
-    record.refused(error.reason());
-    if status.is_server_error() {
-        // The log has the storage's own words, for whoever runs this.
-        tracing::warn!(path = record.path(), status = status.as_u16(), %error, "request failed");
-    }
     let text = error.text(status);
     let mut headers = HeaderMap::with_capacity(16);
     headers.insert(
@@ -139,8 +133,8 @@ pub(super) fn reply(error: &Error, record: &mut Record) -> Response {
     if let Some(seconds) = retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from_static(seconds));
     }
-    if let Ok(value) = HeaderValue::from_str(&cache_status(error, record)) {
-        headers.insert(CACHE_STATUS, value);
+    if let Ok(value) = HeaderValue::from_str(&cache_status::of_error(lookup, error.reason())) {
+        headers.insert(cache_status::NAME, value);
     }
     match error {
         Error::MethodNotAllowed => {
@@ -157,23 +151,9 @@ pub(super) fn reply(error: &Error, record: &mut Record) -> Response {
         }
         _ => {}
     }
-    let body = if record.is_head() {
-        Body::empty()
-    } else {
-        Body::whole(text.into())
-    };
     Response {
         status,
         headers,
-        body,
-    }
-}
-
-fn cache_status(error: &Error, record: &Record) -> String {
-    let reason = error.reason();
-    match record.lookup().status {
-        Status::Hit => format!("caudal; hit; detail={reason}"),
-        Status::Bypass => format!("caudal; fwd=bypass; detail={reason}"),
-        _ => format!("caudal; fwd=uri-miss; detail={reason}"),
+        body: Body::whole(text.into()),
     }
 }

@@ -10,6 +10,7 @@ use crate::telemetry::{AccessLog, Instruments};
 
 mod admit;
 mod body;
+mod cache_status;
 mod conditional;
 mod cors;
 mod encoding;
@@ -64,7 +65,11 @@ impl Handler {
         let mut record = Record::begin(&request, &self.0);
         let mut answer = match self.story(&request, &mut record).await {
             Ok(response) => response,
-            Err(error) => error::reply(&error, &mut record),
+            Err(error) => {
+                let refusal = error::reply(&error, record.lookup());
+                record.refused(&error, refusal.status);
+                refusal
+            }
         };
         self.0.cors.allow(&mut answer.headers);
         record.finish(answer)

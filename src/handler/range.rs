@@ -80,7 +80,7 @@ impl Asked {
             Resolution::Whole => Ok(Selection::Whole),
             Resolution::Single(range) => Ok(Selection::Single(range)),
             Resolution::Multi(ranges) => {
-                let media_type = super::reply::media_type(&content.version);
+                let media_type = content.media_type();
                 Ok(Selection::Multi(Multipart::new(
                     &ranges,
                     content.len,

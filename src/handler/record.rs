@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use http::header::{HeaderName, RANGE, USER_AGENT};
-use http::{HeaderMap, Method, Version};
+use http::{HeaderMap, Method, StatusCode, Version};
 
 use super::Parts;
+use super::error::Error;
 use super::route::Routed;
 use crate::cache::{Lookup, Reason};
 use crate::exchange::{Body, End, Observer, Request, Response};
@@ -77,20 +78,19 @@ impl Record {
         self.lookup = lookup;
     }
 
-    pub(super) fn refused(&mut self, reason: &'static str) {
-        self.line.reason = Some(reason);
+    /// The request is refused. What is our fault is told to whoever runs this, in the storage's own words.
+    pub(super) fn refused(&mut self, error: &Error, status: StatusCode) {
+        self.line.reason = Some(error.reason());
+        if status.is_server_error()
+            && let Some(held_back) = self.instruments.warnings.pass()
+        {
+            let status = status.as_u16();
+            tracing::warn!(path = self.line.path, status, %error, held_back, "request failed");
+        }
     }
 
     pub(super) fn lookup(&self) -> &Lookup {
         &self.lookup
-    }
-
-    pub(super) fn path(&self) -> &str {
-        &self.line.path
-    }
-
-    pub(super) fn is_head(&self) -> bool {
-        self.line.method == "HEAD"
     }
 
     /// The head is ready: the rest is counted when the body ends.
@@ -107,7 +107,11 @@ impl Record {
         if self.lookup.collapsed {
             self.instruments.requests.coalesced();
         }
-        let body = std::mem::replace(&mut answer.body, Body::empty());
+        let mut body = std::mem::replace(&mut answer.body, Body::empty());
+        if self.line.method == "HEAD" {
+            // Errors have a text, which HEAD does without.
+            body = Body::empty();
+        }
         answer.body = body.observed_by(Box::new(self));
         answer
     }

@@ -8,13 +8,13 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
 
+use super::cache_status;
 use super::range::Selection;
-use crate::cache::{Lookup, Status, Version};
+use crate::cache::Lookup;
 use crate::delivery::{Content, Encoding, Timing};
 use crate::exchange::{Body, Response};
 use crate::media::{Class, range};
 
-pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// What caches on the way are told, by class.
@@ -86,7 +86,7 @@ impl Head {
             Selection::Multi(multipart) => {
                 put(&mut headers, CONTENT_TYPE, &multipart.content_type())
             }
-            _ => put(&mut headers, CONTENT_TYPE, media_type(&content.version)),
+            _ => put(&mut headers, CONTENT_TYPE, content.media_type()),
         }
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         match (content.encoding, &content.version.meta.content_encoding) {
@@ -108,45 +108,9 @@ impl Head {
     }
 
     fn status_headers(&mut self, lookup: Lookup, timing: Timing) {
-        put(&mut self.0, CACHE_STATUS, &cache_status(&lookup));
+        put(&mut self.0, cache_status::NAME, &cache_status::of(&lookup));
         put(&mut self.0, SERVER_TIMING, &server_timing(timing));
     }
-}
-
-/// The object's own media type, unless it is one that uploaders leave for want of a better.
-pub(super) fn media_type(version: &Version) -> &str {
-    const UNSAID: [&str; 3] = ["", "application/octet-stream", "binary/octet-stream"];
-    match version.meta.content_type.as_deref() {
-        Some(own) if !UNSAID.contains(&own) => own,
-        _ => crate::media::kind::content_type(&version.id.asset().path),
-    }
-}
-
-/// `caudal; hit; ttl=59`, `caudal; fwd=uri-miss; collapsed; detail=unknown` (RFC 9211).
-fn cache_status(lookup: &Lookup) -> String {
-    let mut text = String::with_capacity(64);
-    text.push_str("caudal; ");
-    text.push_str(match lookup.status {
-        Status::Hit => "hit",
-        // Served without waiting for storage, so a hit, with a time to live that is over.
-        Status::Stale | Status::StaleOnError => "hit; detail=stale",
-        Status::Revalidated => "fwd=stale; fwd-status=304",
-        Status::Partial => "fwd=partial; stored",
-        Status::Miss => "fwd=uri-miss; stored",
-        Status::Bypass => "fwd=bypass",
-    });
-    if let Some(reason) = lookup.reason {
-        text.push_str("; detail=");
-        text.push_str(reason.as_str());
-    }
-    if lookup.collapsed {
-        text.push_str("; collapsed");
-    }
-    if matches!(lookup.status, Status::Hit | Status::Revalidated) {
-        text.push_str("; ttl=");
-        text.push_str(&lookup.ttl.as_secs().to_string());
-    }
-    text
 }
 
 fn server_timing(timing: Timing) -> String {

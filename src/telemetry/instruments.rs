@@ -5,13 +5,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Metadata, Recorder, Unit};
 use metrics_exporter_prometheus::{
     Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 
-use super::{Level, RequestInstruments, Tally, Totals};
+use super::{Level, RequestInstruments, Seldom, Tally, Totals};
 
 /// Upper bounds of the duration histograms, in seconds: from a memory hit to CloudFront's patience of 30 s.
 const SECONDS: [f64; 14] = [
@@ -28,6 +29,8 @@ pub struct Instruments {
     pub cache: CacheInstruments,
     /// Connections.
     pub transport: TransportInstruments,
+    /// Holds back warnings of failed requests.
+    pub warnings: Seldom,
     /// Access-log lines dropped as the writer could not keep up.
     pub log_dropped: Counter,
 }
@@ -107,6 +110,7 @@ impl Instruments {
                 open: Level::new(gauge(&recorder, "caudal_connections_open", &[])),
                 recorder: recorder.clone(),
             },
+            warnings: Seldom::new(Duration::from_secs(1)),
             log_dropped: counter(&recorder, "caudal_access_log_dropped_total", &[]),
             recorder,
         }

@@ -4,6 +4,7 @@
 mod access_log;
 mod instruments;
 mod request_instruments;
+mod seldom;
 mod tally;
 
 pub use access_log::{AccessLog, Format, Line};
@@ -11,4 +12,5 @@ pub use instruments::{CacheInstruments, Instruments, StorageInstruments, Transpo
 pub use request_instruments::{
     Counts, RequestInstruments, RequestLabels, StatusClass, Totals, Word,
 };
+pub use seldom::Seldom;
 pub use tally::{Level, Tally};
