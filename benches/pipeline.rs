@@ -87,6 +87,7 @@ impl House {
             ),
             cors: Cors::new("*", Duration::from_secs(86_400)).expect("an origin"),
             cache_control: CacheControl {
+                absent: value.clone(),
                 classes: Class::ALL.map(|_| value.clone()),
                 honour_object: true,
             },

@@ -1,9 +1,48 @@
 #!/bin/sh
-# Gets the tools that tests run beside caudal, into .tools. Quick where they are there already.
+# Gets the tools that tests run beside caudal: programs of the system, and the rest into .tools. Quick where they are
+# there already.
 set -eu
 cd "$(dirname "$0")/.."
-tools=${CAUDAL_TOOLS:-.tools}
+tools=${TEST_TOOLS:-.tools}
 venv=$tools/venv
+node=$tools/node
+
+fail() {
+    echo "tools.sh: $*" >&2
+    exit 1
+}
+
+# ffmpeg makes media and decodes what caudal serves; chromium runs the players, node drives it. The names on the right
+# are Debian's packages.
+missing=
+need() {
+    command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
+}
+need ffmpeg ffmpeg
+need ffprobe ffmpeg
+need chromium chromium
+need node nodejs
+need npm npm
+need python3 python3
+python3 -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"
+# Without any font the screenshots of the player page are empty boxes.
+[ -n "$(find /usr/share/fonts -type f -name '*.[to]tf' -print -quit 2>/dev/null)" ] ||
+    missing="$missing fonts-dejavu-core"
+if [ -n "$missing" ]; then
+    if ! [ "$(id -u)" = 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+        fail "these Debian packages are missing, install them or their like:$missing"
+    fi
+    apt-get update
+    # shellcheck disable=SC2086 # a list of packages
+    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing
+fi
+
+# cargo-nextest runs the tests; cargo-deny judges the dependencies.
+command -v cargo-nextest >/dev/null 2>&1 || cargo install --locked cargo-nextest
+deny=0.20.2
+if [ "$("$tools/cargo/bin/cargo-deny" --version 2>/dev/null)" != "cargo-deny $deny" ]; then
+    cargo install --locked --version "$deny" --no-default-features --root "$tools/cargo" cargo-deny
+fi
 
 # moto: a second opinion on S3, written by other people than the tests' own server.
 python_tools='moto[server]==5.2.5'
@@ -15,4 +54,17 @@ if [ "$(cat "$stamp" 2>/dev/null)" != "$python_tools" ]; then
     # shellcheck disable=SC2086 # a list of requirements
     "$venv/bin/pip" install --quiet --disable-pip-version-check $python_tools
     printf '%s' "$python_tools" >"$stamp"
+fi
+
+# The players, and what drives the browser. Here the stamp is the lock file that was installed.
+stamp=$node/node_modules/.installed
+if ! cmp -s tests/players/package-lock.json "$stamp"; then
+    version=$(node --version)
+    major=${version#v}
+    [ "${major%%.*}" -ge 20 ] || fail "node 20 or newer is needed, this is $version: see https://nodejs.org"
+    mkdir -p "$node"
+    cp tests/players/package.json tests/players/package-lock.json "$node/"
+    # No package needs its install script here.
+    npm ci --prefix "$node" --ignore-scripts --no-audit --no-fund --loglevel=error
+    cp tests/players/package-lock.json "$stamp"
 fi

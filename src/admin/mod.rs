@@ -120,16 +120,25 @@ impl Admin {
             "/livez" => text(StatusCode::OK, "ok\n"),
             "/readyz" => self.readiness(),
             "/status" => self.status(),
-            "/metrics" => of_type(
-                "text/plain; version=0.0.4; charset=utf-8",
-                self.0.instruments.render(),
-            ),
+            "/metrics" => self.metrics(),
             "/player" => moved("/player/"),
             path => match path.strip_prefix("/player/").and_then(player::file) {
                 Some(response) => response,
                 None => text(StatusCode::NOT_FOUND, format!("nothing is here\n\n{INDEX}")),
             },
         }
+    }
+
+    fn metrics(&self) -> Response {
+        let usage = self.0.cache.usage();
+        let gauges = &self.0.instruments.cache;
+        // A gauge is a float; no budget is near 2⁵³ bytes.
+        gauges.bytes.set(usage.memory as f64);
+        gauges.budget.set(usage.memory_budget as f64);
+        gauges.blocks.set(usage.blocks as f64);
+        gauges.versions.set(usage.versions as f64);
+        let text = self.0.instruments.render();
+        of_type("text/plain; version=0.0.4; charset=utf-8", text)
     }
 
     fn readiness(&self) -> Response {

@@ -269,7 +269,7 @@ async fn watch(health: Health, instruments: Arc<Instruments>) {
     health.watch(changed).await;
 }
 
-/// Once a second: what the cache puts off, and the gauges.
+/// Once a second: what the cache and the histograms put off, and when credentials expire.
 async fn upkeep(cache: Arc<Cache>, health: Health, instruments: Arc<Instruments>) {
     let mut tick = tokio::time::interval(Duration::from_secs(1));
     loop {
@@ -280,12 +280,6 @@ async fn upkeep(cache: Arc<Cache>, health: Health, instruments: Arc<Instruments>
             let unix = at.duration_since(UNIX_EPOCH).unwrap_or_default();
             instruments.credentials_expire(name).set(unix.as_secs_f64());
         }
-        let usage = cache.usage();
-        // A gauge is a float; no budget is near 2⁵³ bytes.
-        instruments.cache.bytes.set(usage.memory as f64);
-        instruments.cache.budget.set(usage.memory_budget as f64);
-        instruments.cache.blocks.set(usage.blocks as f64);
-        instruments.cache.versions.set(usage.versions as f64);
     }
 }
 

@@ -73,8 +73,10 @@ pub(super) fn cache_control(config: &Config) -> Result<CacheControl, Error> {
     for class in Class::ALL {
         classes[class as usize] = value(class)?;
     }
+    let absent = format!("public, max-age={}", config.freshness.absent.as_secs());
     Ok(CacheControl {
         classes,
+        absent: HeaderValue::try_from(absent).expect("a number is ASCII"),
         honour_object: config.freshness.honour_object_cache_control,
     })
 }

@@ -6,6 +6,7 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::cache_status;
+use super::reply::CacheControl;
 use crate::cache::{self, Failure, Lookup};
 use crate::exchange::{Body, Response};
 use crate::media::{PathError, range};
@@ -41,24 +42,14 @@ impl From<Failure> for Error {
     }
 }
 
-/// What a cause means to the client.
-struct Meaning {
-    status: StatusCode,
-    /// How long caches on the way may keep it. CloudFront keeps a 404 or a 5xx for ten seconds unless told.
-    cache_control: &'static str,
-    retry_after: Option<&'static str>,
-}
-
 impl Error {
-    fn meaning(&self) -> Meaning {
+    fn status(&self) -> StatusCode {
         use storage::Error as S;
-        let status = match self {
+        match self {
             Self::BadRequest(_) | Self::Path(_) => StatusCode::BAD_REQUEST,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::NoRoute | Self::Cache(cache::Error::Storage(S::NotFound)) => {
-                StatusCode::NOT_FOUND
-            }
+            Self::NoRoute => StatusCode::NOT_FOUND,
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::RangeNotSatisfiable { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::Cache(cache::Error::Storage(error)) => match error {
@@ -73,17 +64,15 @@ impl Error {
             Self::Cache(cache::Error::NoMemory { .. }) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Cache(cache::Error::FillTimeout { .. }) => StatusCode::GATEWAY_TIMEOUT,
             Self::Cache(cache::Error::FillEnded) => StatusCode::INTERNAL_SERVER_ERROR,
-        };
-        let cache_control = match status {
-            StatusCode::NOT_FOUND => "public, max-age=5",
-            _ => "no-store",
-        };
-        let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then_some("1");
-        Meaning {
-            status,
-            cache_control,
-            retry_after,
         }
+    }
+
+    /// Whether the object was replaced while it was opened.
+    pub(super) fn is_replaced(&self) -> bool {
+        matches!(
+            self,
+            Self::Cache(cache::Error::Storage(storage::Error::Changed))
+        )
     }
 
     /// A stable word for metrics, logs and Cache-Status.
@@ -116,12 +105,8 @@ impl Error {
 }
 
 /// The answer that says no.
-pub(super) fn reply(error: &Error, lookup: &Lookup) -> Response {
-    let Meaning {
-        status,
-        cache_control,
-        retry_after,
-    } = error.meaning();
+pub(super) fn reply(error: &Error, lookup: &Lookup, told: &CacheControl) -> Response {
+    let status = error.status();
     let text = error.text(status);
     let mut headers = HeaderMap::with_capacity(16);
     headers.insert(
@@ -129,9 +114,16 @@ pub(super) fn reply(error: &Error, lookup: &Lookup) -> Response {
         HeaderValue::from_static("text/plain; charset=utf-8"),
     );
     headers.insert(CONTENT_LENGTH, text.len().into());
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache_control));
-    if let Some(seconds) = retry_after {
-        headers.insert(RETRY_AFTER, HeaderValue::from_static(seconds));
+    headers.insert(
+        CACHE_CONTROL,
+        match status {
+            StatusCode::NOT_FOUND => told.absent.clone(),
+            // CloudFront keeps an error for ten seconds unless it is told not to.
+            _ => HeaderValue::from_static("no-store"),
+        },
+    );
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
     if let Ok(value) = HeaderValue::from_str(&cache_status::of_error(lookup, error.reason())) {
         headers.insert(cache_status::NAME, value);

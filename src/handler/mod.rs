@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::cache::{self, First};
-use crate::delivery::{Ask, Content, Delivery};
+use crate::delivery::Delivery;
 use crate::exchange::{Answer, Body, Request, Response};
-use crate::storage;
 use crate::telemetry::{AccessLog, Instruments};
 
 mod admit;
@@ -27,7 +25,10 @@ pub use route::{Route, Routes};
 
 use conditional::Verdict;
 use error::Error;
+use range::Asked;
 use record::Record;
+use reply::Head;
+use route::Routed;
 
 /// Answers viewers' requests. Cheap to clone: every connection has one.
 #[derive(Debug, Clone)]
@@ -66,7 +67,7 @@ impl Handler {
         let mut answer = match self.story(&request, &mut record).await {
             Ok(response) => response,
             Err(error) => {
-                let refusal = error::reply(&error, record.lookup());
+                let refusal = error::reply(&error, record.lookup(), &self.0.cache_control);
                 record.refused(&error, refusal.status);
                 refusal
             }
@@ -82,58 +83,43 @@ impl Handler {
         if method == admit::Method::Options {
             return Ok(cors::preflight(&self.0.cors));
         }
-        let asked = range::Asked::of(request, method);
-        let mut starts = 0;
-        loop {
-            let ask = Ask {
-                asset: routed.asset.clone(),
-                first: if routed.kind.compressible() {
-                    First::From(0)
-                } else {
-                    asked.first()
-                },
-                // A range is over the stored bytes: a part of a compressed variant helps nobody.
-                gzip: !asked.is_range() && encoding::accepts_gzip(&request.headers),
-            };
-            let content = self
-                .0
-                .delivery
-                .open(ask)
-                .await
-                .inspect_err(|f| record.found(f.lookup))?;
-            record.found(content.lookup);
-            match self.reply(request, &asked, content, record).await {
-                Err(Error::Cache(cache::Error::Storage(storage::Error::Changed)))
-                    if starts < RESTARTS =>
-                {
-                    starts += 1;
-                }
-                answer => return answer,
+        let asked = Asked::of(request, method);
+        let mut answer = self.attempt(request, &routed, &asked, record).await;
+        for _ in 0..RESTARTS {
+            // Replaced before its first byte was sent: nobody has seen the old version yet.
+            if !matches!(&answer, Err(error) if error.is_replaced()) {
+                break;
             }
+            answer = self.attempt(request, &routed, &asked, record).await;
         }
+        answer
     }
 
-    async fn reply(
+    /// open → conditional → range → reply, of the version that is there now.
+    async fn attempt(
         &self,
         request: &Request,
-        asked: &range::Asked,
-        mut content: Content,
+        routed: &Routed,
+        asked: &Asked,
         record: &mut Record,
     ) -> Result<Response, Error> {
-        let head = reply::Head::of(&content, &self.0.cache_control);
+        let parts = &*self.0;
+        let opened = parts.delivery.open(asked.of_asset(routed)).await;
+        let mut content = opened.inspect_err(|failure| record.found(failure.lookup))?;
+        record.found(content.lookup);
+        let head = Head::of(&content, &parts.cache_control);
         match conditional::judge(&request.headers, &content) {
             Verdict::NotModified => return Ok(head.not_modified(&content)),
             Verdict::PreconditionFailed => return Err(Error::PreconditionFailed),
             Verdict::Proceed => {}
         }
         let selection = asked.select(&request.headers, &content)?;
-        let body = if asked.is_head() {
-            Body::empty()
-        } else {
-            body::of(&mut content, &selection).await?
+        let body = match asked.is_head() {
+            true => Ok(Body::empty()),
+            false => body::of(&mut content, &selection).await,
         };
         record.found(content.lookup);
-        Ok(head.with(&selection, &content, body))
+        Ok(head.with(&selection, &content, body?))
     }
 }
 

@@ -7,10 +7,12 @@ use http::header::RANGE;
 
 use super::admit::Method;
 use super::conditional;
+use super::encoding;
 use super::error::Error;
 use super::multipart::Multipart;
+use super::route::Routed;
 use crate::cache::First;
-use crate::delivery::{Content, Encoding};
+use crate::delivery::{Ask, Content, Encoding};
 use crate::exchange::Request;
 use crate::media::range::{Hint, RangeSet, Resolution};
 
@@ -20,6 +22,7 @@ pub(super) struct Asked {
     /// `None` where there is no Range header, or one to ignore: malformed, another unit, not on a GET.
     ranges: Option<RangeSet>,
     method: Method,
+    gzip: bool,
 }
 
 /// What is sent.
@@ -37,19 +40,33 @@ impl Asked {
             (Method::Get, Some(line), None) => line.to_str().ok().and_then(RangeSet::parse),
             _ => None,
         };
-        Self { ranges, method }
-    }
-
-    pub(super) fn is_range(&self) -> bool {
-        self.ranges.is_some()
+        Self {
+            // A range is over the stored bytes: a part of a compressed variant helps nobody.
+            gzip: ranges.is_none() && encoding::accepts_gzip(&request.headers),
+            ranges,
+            method,
+        }
     }
 
     pub(super) fn is_head(&self) -> bool {
         self.method == Method::Head
     }
 
+    /// What delivery is asked for.
+    pub(super) fn of_asset(&self, routed: &Routed) -> Ask {
+        Ask {
+            asset: routed.asset.clone(),
+            // A text is read whole, whatever part of it is sent.
+            first: match routed.kind.compressible() {
+                true => First::From(0),
+                false => self.first(),
+            },
+            gzip: self.gzip,
+        }
+    }
+
     /// The bytes needed first: what the one storage read on an unknown asset asks for.
-    pub(super) fn first(&self) -> First {
+    fn first(&self) -> First {
         match (&self.ranges, self.method) {
             (None, Method::Get) => First::From(0),
             (None, _) => First::Least,

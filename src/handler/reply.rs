@@ -22,6 +22,8 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 pub struct CacheControl {
     /// In the order of [`Class::ALL`].
     pub classes: [HeaderValue; Class::ALL.len()],
+    /// Of an asset that is not there.
+    pub absent: HeaderValue,
     /// Whether an object's own Cache-Control is passed on instead.
     pub honour_object: bool,
 }

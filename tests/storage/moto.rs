@@ -81,7 +81,7 @@ impl Drop for Moto {
 
 fn tools() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    match std::env::var_os("CAUDAL_TOOLS") {
+    match std::env::var_os("TEST_TOOLS") {
         Some(tools) => root.join(tools),
         None => root.join(".tools"),
     }

@@ -96,6 +96,9 @@ const engines = {
           // learns nothing from it. A caudal on the same machine is that fast.
           cacheLoadThresholds: { video: 0, audio: 0 },
           buffer: {
+            // dash.js goes on fetching from where it was when a seek lands on what it still holds, and
+            // jumps the hole between. Shorter than a segment, so that a seek leaves no island behind.
+            bufferToKeep: 1,
             bufferTimeDefault: AHEAD,
             bufferTimeAtTopQuality: AHEAD,
             bufferTimeAtTopQualityLongForm: AHEAD,
