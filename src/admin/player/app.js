@@ -352,7 +352,7 @@ const tiles = [
     }),
   },
   {
-    name: "Cache memory",
+    name: "Cache",
     help: "What the cache holds in memory, of what it may hold.",
     format: memory,
     read: (s) => ({
