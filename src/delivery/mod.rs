@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 
 use crate::cache::{
-    AssetKey, Cache, Error, Failure, First, Found, Lookup, Reason, Status, Version,
+    AssetKey, Cache, Error, Failure, First, Found, Lookup, Reason, Status, Version, Window,
 };
 use crate::media::kind::content_type;
 use crate::media::{Class, Liveness};
@@ -177,19 +177,7 @@ impl Content {
         }
         let begun = Instant::now();
         let (blocks, window) = Blocks::open(&self.cache, &self.version, range).await;
-        if self.lookup.status != Status::Miss && window.led + window.followed > 0 {
-            self.lookup.reason = Some(if self.cache.lifetimes(&self.version).no_store {
-                Reason::NoStore
-            } else {
-                Reason::BlocksAbsent
-            });
-            self.lookup.status = if window.held > 0 {
-                Status::Partial
-            } else {
-                Status::Miss
-            };
-            self.lookup.collapsed |= window.led == 0;
-        }
+        self.looked(&window);
         self.spent(begun);
         blocks
     }
@@ -198,11 +186,7 @@ impl Content {
     async fn read_text(&mut self) -> Result<(), Error> {
         let (mut blocks, window) =
             Blocks::open(&self.cache, &self.version, 0..self.version.meta.len).await;
-        if self.lookup.status == Status::Hit && window.led + window.followed > 0 {
-            self.lookup.status = Status::Miss;
-            self.lookup.reason = Some(Reason::BlocksAbsent);
-            self.lookup.collapsed = window.led == 0;
-        }
+        self.looked(&window);
         let text = blocks
             .as_mut()
             .map_err(|error| error.clone())?
@@ -216,11 +200,25 @@ impl Content {
         Ok(())
     }
 
+    /// Takes note of a version that was at hand and blocks that were not.
+    fn looked(&mut self, window: &Window) {
+        if self.lookup.status == Status::Miss || window.led + window.followed == 0 {
+            return;
+        }
+        self.lookup.status = match window.held {
+            0 => Status::Miss,
+            _ => Status::Partial,
+        };
+        self.lookup.reason = Some(match self.cache.lifetimes(&self.version).no_store {
+            true => Reason::NoStore,
+            false => Reason::BlocksAbsent,
+        });
+        self.lookup.collapsed |= window.led == 0;
+    }
+
     /// Accounts for the time since `begun`: storage's, if anything was waited for.
     fn spent(&mut self, begun: Instant) {
-        let spent = begun
-            .elapsed()
-            .saturating_sub(self.timing.cache + self.timing.storage);
+        let spent = begun.elapsed();
         match self.lookup.status {
             Status::Hit | Status::Stale | Status::Bypass => self.timing.cache += spent,
             _ => self.timing.storage += spent,
