@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use caudal::cache::{AssetKey, Cache, First, Lifetimes, Rules, Settings, StorageId};
+use caudal::cache::{AssetKey, Cache, First, Lifetimes, Rules, Settings, Slot, StorageId};
 use caudal::delivery::{Compression, Delivery};
 use caudal::exchange::{Peer, Request, Response};
 use caudal::handler::{CacheControl, Cors, Handler, Parts, Route, Routes};
@@ -271,14 +271,15 @@ fn parts(c: &mut Criterion) {
     let len = found.version.meta.len;
     c.bench_function("cache/open", |b| b.iter(|| house.viewers.block_on(open())));
     c.bench_function("cache/window of 4 blocks", |b| {
-        b.iter(|| house.cache.window(&found.version, &(0..len)));
+        b.iter(|| house.cache.window(&found.version, &(0..len), None));
     });
     c.bench_function("cache/follow a block", |b| {
-        let window = house.cache.window(&found.version, &(0..len));
+        let window = house.cache.window(&found.version, &(0..len), None);
         b.iter(|| {
-            house
-                .viewers
-                .block_on(window.blocks[0].read(black_box(4096), 65536))
+            let Slot::Pinned(block) = &window.blocks[0] else {
+                unreachable!("the first block of a window is pinned")
+            };
+            house.viewers.block_on(block.read(black_box(4096), 65536))
         });
     });
 }

@@ -201,6 +201,9 @@ pub struct Running {
     background: Runtime,
 }
 
+/// How long the log has for its last lines where viewers still hold it.
+const LOG_MOMENT: Duration = Duration::from_millis(200);
+
 /// How a stop went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stopped {
@@ -243,7 +246,9 @@ impl Running {
             .block_on(async { tokio::time::timeout(self.drain_timeout, drain.finished()).await });
         self.operators.0.begin();
         if finished.is_err() {
-            // The threads end with the process; waiting for them would be waiting for the viewers.
+            // The threads end with the process; waiting for them would be waiting for the viewers. The log
+            // is given the moment it needs to write what it has.
+            std::thread::sleep(LOG_MOMENT);
             return Stopped::TimedOut;
         }
         workers.join();

@@ -4,7 +4,7 @@ use http::HeaderValue;
 
 use super::Error;
 use crate::cache::{Lifetimes, Rules, Settings};
-use crate::config::{Config, Freshness, Policy};
+use crate::config::{self, Config, Freshness, Policy};
 use crate::delivery::Compression;
 use crate::handler::CacheControl;
 use crate::media::Class;
@@ -33,7 +33,7 @@ pub(super) fn cache(config: &Config, shares: &Shares) -> Settings {
     let cache = &config.cache;
     Settings {
         memory: shares.blocks,
-        fill_reserve: shares.blocks / 100 * u64::from(cache.fill_reserve),
+        fill_reserve: fill_reserve(cache, shares.blocks),
         block: cache.block,
         run: cache.run,
         fill_wait: cache.fill_wait,
@@ -46,6 +46,13 @@ pub(super) fn cache(config: &Config, shares: &Shares) -> Settings {
             honour_object: config.freshness.honour_object_cache_control,
         },
     }
+}
+
+/// The share that is configured, and at least one run with its bookkeeping: less, and a long object could
+/// never be read.
+fn fill_reserve(cache: &config::Cache, blocks: u64) -> u64 {
+    let run = cache.run + cache.run / cache.block * (1 << 10);
+    (blocks / 100 * u64::from(cache.fill_reserve)).max(run)
 }
 
 pub(super) fn compression(config: &Config, shares: &Shares) -> Compression {

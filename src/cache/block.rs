@@ -5,7 +5,7 @@
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::Error;
@@ -19,8 +19,8 @@ pub struct Block {
     whole: OnceLock<Bytes>,
     filling: Mutex<Filling>,
     grown: Notify,
-    /// Memory this block is charged for. Given back when the last reader lets go, not when it is evicted.
-    reservation: OnceLock<Reservation>,
+    /// Memory this block is charged for, until its bytes hold that themselves.
+    reservation: Mutex<Option<Reservation>>,
 }
 
 #[derive(Debug, Default)]
@@ -39,7 +39,7 @@ impl Block {
             whole: OnceLock::new(),
             filling: Mutex::default(),
             grown: Notify::new(),
-            reservation: OnceLock::new(),
+            reservation: Mutex::default(),
         }
     }
 
@@ -87,8 +87,7 @@ impl Block {
 
     /// Charges the block for its memory.
     pub(super) fn charge(&self, reservation: Reservation) {
-        // A second charge would be a fill that ran twice; the first one stands and this one is given back.
-        let _ = self.reservation.set(reservation);
+        *lock(&self.reservation) = Some(reservation);
     }
 
     /// Adds what arrived. The caller keeps within the block's length.
@@ -130,17 +129,38 @@ impl Block {
     /// buffers: to keep them would pin more memory than the block is charged for.
     fn seal(&self) {
         let pieces = std::mem::take(&mut self.filling().pieces);
-        let mut whole = BytesMut::with_capacity(self.len);
+        let mut bytes = Vec::with_capacity(self.len);
         for piece in &pieces {
-            whole.extend_from_slice(piece);
+            bytes.extend_from_slice(piece);
         }
-        let _ = self.whole.set(whole.freeze());
+        let reservation = lock(&self.reservation).take();
+        let _ = self.whole.set(Bytes::from_owner(Charged {
+            bytes,
+            _reservation: reservation,
+        }));
     }
 
     fn filling(&self) -> MutexGuard<'_, Filling> {
-        // Every update is complete before anything that could panic, so a poisoned lock holds sound data.
-        self.filling.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.filling)
     }
+}
+
+/// The bytes of a full block with the memory they are charged for. That is given back when the last slice
+/// of them has left for a socket, not when the block is evicted.
+struct Charged {
+    bytes: Vec<u8>,
+    _reservation: Option<Reservation>,
+}
+
+impl AsRef<[u8]> for Charged {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Every update is complete before anything that could panic, so a poisoned lock holds sound data.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Filling {

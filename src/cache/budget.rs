@@ -77,13 +77,14 @@ impl Reservation {
     }
 }
 
-/// Bytes a block of `len` bytes is charged.
+/// Bytes a block of `len` bytes is charged: the same here and in moka's weighing. Were moka to count less,
+/// small blocks could take the whole budget without it evicting one.
 pub(super) fn charge(len: usize) -> u64 {
-    len as u64 + OVERHEAD
+    units(len) * UNIT
 }
 
 fn units(len: usize) -> u64 {
-    charge(len).div_ceil(UNIT)
+    (len as u64 + OVERHEAD).div_ceil(UNIT)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 
+use super::window::AtHand;
 use super::{Block, BlockKey, Cache, Error, Version};
 use crate::storage::{self, Body, Pin, Read};
 
@@ -70,6 +71,14 @@ impl Run {
         }
     }
 
+    /// The run's blocks, for those who wait for its version.
+    pub(super) fn at_hand(&self) -> AtHand {
+        self.blocks
+            .iter()
+            .map(|(key, block)| (key.index, block.clone()))
+            .collect()
+    }
+
     /// Fills the blocks, from `body` if the storage has answered already. Ends with every block full, or
     /// the rest of them failed.
     pub(super) async fn fill(mut self, body: Option<Body>) {
@@ -83,8 +92,10 @@ impl Run {
             .cache
             .fill(outcome.as_ref().err().map_or("full", Error::reason));
         if let Err(error) = outcome {
-            if error == Error::Storage(storage::Error::Changed) {
-                self.cache.replaced(&self.version);
+            match &error {
+                Error::Storage(storage::Error::Changed) => self.cache.replaced(&self.version),
+                Error::Storage(storage::Error::NotFound) => self.cache.removed(&self.version),
+                _ => {}
             }
             tracing::debug!(asset = %self.version.id.asset().path, %error, "fill failed");
             self.fail(&error);
@@ -138,7 +149,12 @@ impl Run {
             range: Some(range.clone()),
             pin,
         };
-        let object = self.cache.storage(asset).get(&asset.path, read).await?;
+        let object = self.cache.storage(asset).get(&asset.path, read).await;
+        let object = match object {
+            // Shorter than it was, at a storage that ignores If-Match.
+            Err(storage::Error::RangeNotSatisfiable { .. }) => return Err(storage::Error::Changed),
+            object => object?,
+        };
         // A storage that ignores If-Match is told apart here: two versions are never spliced.
         if object.meta.validator.etag != self.version.meta.validator.etag
             || object.meta.len != self.version.meta.len

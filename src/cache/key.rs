@@ -27,6 +27,8 @@ pub struct VersionId(Arc<Identity>);
 struct Identity {
     asset: AssetKey,
     validator: Validator,
+    /// Some gateways give one entity tag to two contents; they rarely agree in length too.
+    len: u64,
     hash: u64,
 }
 
@@ -34,12 +36,13 @@ struct Identity {
 static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 impl VersionId {
-    /// Names the version of `asset` that `validator` tells apart.
-    pub fn new(asset: AssetKey, validator: Validator) -> Self {
-        let hash = HASHER.hash_one((&asset, &validator));
+    /// Names the version of `asset` that `validator` and its length in bytes tell apart.
+    pub fn new(asset: AssetKey, validator: Validator, len: u64) -> Self {
+        let hash = HASHER.hash_one((&asset, &validator, len));
         Self(Arc::new(Identity {
             asset,
             validator,
+            len,
             hash,
         }))
     }
@@ -60,7 +63,8 @@ impl PartialEq for VersionId {
         Arc::ptr_eq(&self.0, &other.0)
             || (self.0.hash == other.0.hash
                 && self.0.asset == other.0.asset
-                && self.0.validator == other.0.validator)
+                && self.0.validator == other.0.validator
+                && self.0.len == other.0.len)
     }
 }
 
@@ -97,6 +101,7 @@ mod tests {
                 path,
             },
             validator,
+            1,
         )
     }
 

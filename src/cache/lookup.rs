@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::window::AtHand;
 use super::{Error, Version};
 
 /// A version to serve, and how it was come by.
@@ -12,6 +13,8 @@ pub struct Found {
     pub version: Arc<Version>,
     /// How it was come by.
     pub lookup: Lookup,
+    /// Blocks of it that came with it.
+    pub at_hand: Option<AtHand>,
 }
 
 /// Why there is no version to serve.
@@ -68,8 +71,6 @@ pub enum Reason {
     BlocksAbsent,
     /// The object forbids keeping its bytes.
     NoStore,
-    /// The object was replaced while it was read.
-    Replaced,
 }
 
 impl Status {
@@ -115,7 +116,6 @@ impl Reason {
             Self::Expired => "expired",
             Self::BlocksAbsent => "blocks_absent",
             Self::NoStore => "no_store",
-            Self::Replaced => "replaced",
         }
     }
 }

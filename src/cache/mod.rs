@@ -29,11 +29,14 @@ pub use freshness::{Freshness, Lifetimes};
 pub use key::{AssetKey, BlockKey, StorageId, VersionId};
 pub use lookup::{Failure, Found, Lookup, Reason, Status};
 pub use open::First;
-pub use window::Window;
+pub use window::{AtHand, Slot, Window};
 
 /// What an entry of the version table is charged beyond its name, in bytes: the version, its metadata,
 /// and moka's own bookkeeping.
 const ENTRY: u32 = 768;
+
+/// Blocks that are let go at once when a version is replaced.
+const MOST_FORGOTTEN: u64 = 65_536;
 
 /// What a cache is built with. Sizes in bytes.
 #[derive(Debug, Clone)]
@@ -224,13 +227,29 @@ impl Cache {
         {
             self.versions.invalidate(key);
         }
-        let blocks = version.meta.len.div_ceil(self.settings.block);
+        // What is left of a very long asset leaves by eviction: nobody can ask for it any more.
+        let blocks = version
+            .meta
+            .len
+            .div_ceil(self.settings.block)
+            .min(MOST_FORGOTTEN);
         for index in 0..u32::try_from(blocks).unwrap_or(u32::MAX) {
             self.memory.forget(&BlockKey {
                 version: version.id.clone(),
                 index,
             });
         }
+    }
+
+    /// Takes note that the object behind `version` is gone.
+    fn removed(&self, version: &Version) {
+        self.replaced(version);
+        let entry = Entry {
+            known: Known::Absent,
+            confirmed: Instant::now(),
+            hold_until: None,
+        };
+        self.versions.insert(version.id.asset().clone(), entry);
     }
 
     fn storage(&self, key: &AssetKey) -> &Arc<dyn Storage> {
@@ -251,7 +270,7 @@ impl Version {
     fn new(asset: AssetKey, meta: ObjectMeta) -> Self {
         Self {
             kind: Kind::of(&asset.path),
-            id: VersionId::new(asset, meta.validator.clone()),
+            id: VersionId::new(asset, meta.validator.clone(), meta.len),
             meta,
             liveness: std::sync::OnceLock::new(),
         }

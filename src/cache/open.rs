@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::fill::Run;
 use super::freshness::{Freshness, judge};
+use super::window::AtHand;
 use super::{
     AssetKey, Cache, Entry, Error, Failure, Found, Known, Lookup, Reason, Status, Version,
 };
@@ -37,6 +38,8 @@ pub(super) type Flight = watch::Receiver<Option<Result<Resolved, Error>>>;
 pub(super) struct Resolved {
     version: Arc<Version>,
     status: Status,
+    /// The blocks that its storage read fills: who waited holds them, whatever moka makes of them.
+    at_hand: Option<AtHand>,
 }
 
 impl Cache {
@@ -114,10 +117,18 @@ impl Cache {
             ..Lookup::BYPASS
         };
         match answer {
-            Ok(Resolved { version, status }) => {
+            Ok(Resolved {
+                version,
+                status,
+                at_hand,
+            }) => {
                 lookup.status = status;
                 lookup.ttl = self.lifetimes(&version).fresh;
-                Ok(Found { version, lookup })
+                Ok(Found {
+                    version,
+                    lookup,
+                    at_hand,
+                })
             }
             Err(error) => Err(Failure { error, lookup }),
         }
@@ -157,6 +168,7 @@ impl Entry {
 fn found(version: Arc<Version>, status: Status, age: Duration, ttl: Duration) -> Found {
     Found {
         version,
+        at_hand: None,
         lookup: Lookup {
             status,
             age,
@@ -222,7 +234,7 @@ impl Inquiry {
         match self.storage().head(&self.key.path).await {
             Ok(meta) if meta.len == 0 => {
                 let version = Arc::new(Version::new(self.key.clone(), meta));
-                self.settle(version, Status::Miss);
+                self.settle(version, Status::Miss, None);
             }
             Ok(_) => self.refuse(past_end()),
             Err(error) => self.refuse(error),
@@ -239,22 +251,26 @@ impl Inquiry {
             }
             self.cache.replaced(known);
         }
-        // The blocks stand in the flight table before anybody learns of the version: the first to hear
-        // of it finds them there.
+        // The blocks stand in the flight table before anybody learns of the version, and go with it to those
+        // who wait: a small fill may have landed, and moka refused it, before they look.
         let run = Run::start(&self.cache, &version, &object.range);
-        self.settle(version, Status::Miss);
+        self.settle(version, Status::Miss, Some(run.at_hand()));
         run.fill(Some(object.body)).await;
     }
 
     fn settle_known(self) {
         if let Some(known) = self.known.clone() {
-            self.settle(known, Status::Revalidated);
+            self.settle(known, Status::Revalidated, None);
         }
     }
 
-    fn settle(&self, version: Arc<Version>, status: Status) {
+    fn settle(&self, version: Arc<Version>, status: Status, at_hand: Option<AtHand>) {
         self.remember(Known::Present(version.clone()));
-        self.tell(Ok(Resolved { version, status }));
+        self.tell(Ok(Resolved {
+            version,
+            status,
+            at_hand,
+        }));
     }
 
     fn refuse(self, error: storage::Error) {
@@ -266,9 +282,13 @@ impl Inquiry {
                 }
                 self.remember(Known::Absent);
             }
-            _ => self.hold(),
+            _ => {}
         }
-        self.tell(Err(error.into()));
+        let error = Error::from(error);
+        if error.excuses_stale() {
+            self.hold();
+        }
+        self.tell(Err(error));
     }
 
     /// Remembers that storage could not confirm what is known, for a moment.

@@ -7,13 +7,12 @@ use std::sync::Arc;
 use super::fill::{Run, block_key};
 use super::{Block, BlockKey, Cache, Version};
 
-/// Blocks in order, one run's worth at most. Whoever holds a window holds its blocks: a block that moka
-/// refuses or evicts is still read from here, not fetched twice.
+/// What a look at the next blocks of a version found, one run's worth at most.
 #[derive(Debug, Default)]
 pub struct Window {
     /// The blocks, the first one first.
-    pub blocks: VecDeque<Arc<Block>>,
-    /// How many of them were full when looked for.
+    pub blocks: VecDeque<Slot>,
+    /// How many of them were full.
     pub held: u32,
     /// How many were on their way already.
     pub followed: u32,
@@ -21,10 +20,30 @@ pub struct Window {
     pub led: u32,
 }
 
+/// One block of a window.
+#[derive(Debug, Clone)]
+pub enum Slot {
+    /// Held for the reader: the first of the window, and those on their way. One that moka refuses is still
+    /// read from here, not fetched twice.
+    Pinned(Arc<Block>),
+    /// Full when looked for. Its reader looks again when its turn comes: a slow one must not pin memory
+    /// that it is far from needing.
+    Later,
+}
+
+/// Blocks of a version that a storage read has just begun to fill, by their place.
+pub type AtHand = Arc<[(u32, Arc<Block>)]>;
+
 impl Cache {
     /// The blocks that hold `range` of a version, as far as one run reaches. Never waits: fills of what is
-    /// missing start in the background, one storage read for each contiguous run.
-    pub fn window(self: &Arc<Self>, version: &Arc<Version>, range: &Range<u64>) -> Window {
+    /// missing start in the background, one storage read for each contiguous run. `at_hand` are blocks the
+    /// caller was given with the version.
+    pub fn window(
+        self: &Arc<Self>,
+        version: &Arc<Version>,
+        range: &Range<u64>,
+        at_hand: Option<&AtHand>,
+    ) -> Window {
         let size = self.settings.block;
         let first = range.start / size;
         let last = range
@@ -34,47 +53,46 @@ impl Cache {
         let keys: Vec<BlockKey> = (first..last)
             .map(|index| block_key(version, index))
             .collect();
-        let mut blocks: Vec<Option<Arc<Block>>> =
-            keys.iter().map(|key| self.memory.get(key)).collect();
-        let held = blocks.iter().flatten().count();
-        if held == blocks.len() {
-            let blocks = blocks.into_iter().flatten().collect();
-            return Window {
-                blocks,
-                held: held as u32,
-                followed: 0,
-                led: 0,
-            };
+        let look = |key: &BlockKey| self.memory.get(key).or_else(|| given(at_hand, key));
+        let mut found: Vec<Option<Arc<Block>>> = keys.iter().map(look).collect();
+        let missing = found.iter().filter(|block| block.is_none()).count();
+        let mut window = Window::default();
+        if missing > 0 {
+            self.send_for_missing(version, &keys, &mut found, &mut window);
         }
-        self.complete(version, &keys, &mut blocks)
+        window.held = (found.len() as u32).saturating_sub(window.followed + window.led);
+        let slot = |(place, block): (usize, Option<Arc<Block>>)| match block {
+            Some(block) if place == 0 || block.whole().is_none() => Slot::Pinned(block),
+            _ => Slot::Later,
+        };
+        window.blocks = found.into_iter().enumerate().map(slot).collect();
+        window
     }
 
-    /// Fills the gaps of a window, from the flight table or by sending for them.
-    fn complete(
+    /// Fills the gaps of a look, from the flight table or by sending for them.
+    fn send_for_missing(
         self: &Arc<Self>,
         version: &Arc<Version>,
         keys: &[BlockKey],
         found: &mut [Option<Arc<Block>>],
-    ) -> Window {
-        let mut window = Window::default();
+        window: &mut Window,
+    ) {
         let mut runs: Vec<VecDeque<(BlockKey, Arc<Block>)>> = Vec::new();
         let mut extends = false;
         let mut flights = self.flights();
         for (key, found) in keys.iter().zip(found) {
-            // A block that landed since the look without the lock is in moka: it goes in before it
-            // leaves the flight table.
-            let held = found.take().or_else(|| match flights.contains_key(key) {
-                true => None,
-                false => self.memory.get(key),
-            });
-            let block = if let Some(block) = held {
-                window.held += 1;
+            let flying = flights.get(key).cloned();
+            // A block that landed since the look without the lock is in moka: it goes in before it leaves
+            // the flight table.
+            if found.is_none() && flying.is_none() {
+                *found = self.memory.get(key);
+            }
+            if found.is_some() {
                 extends = false;
-                block
-            } else if let Some(block) = flights.get(key) {
+            } else if let Some(block) = flying {
                 window.followed += 1;
+                *found = Some(block);
                 extends = false;
-                block.clone()
             } else {
                 let block = Arc::new(self.empty_block(version, u64::from(key.index)));
                 flights.insert(key.clone(), block.clone());
@@ -85,16 +103,20 @@ impl Cache {
                     run.push_back((key.clone(), block.clone()));
                 }
                 window.led += 1;
+                *found = Some(block);
                 extends = true;
-                block
-            };
-            window.blocks.push_back(block);
+            }
         }
         drop(flights);
         for run in runs {
             self.background
                 .spawn(Run::of(self, version, run).fill(None));
         }
-        window
     }
+}
+
+/// The block among those at hand. One whose fill has failed is as good as absent.
+fn given(at_hand: Option<&AtHand>, key: &BlockKey) -> Option<Arc<Block>> {
+    let (_, block) = at_hand?.iter().find(|(index, _)| *index == key.index)?;
+    block.whole().map(|_| block.clone())
 }

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, Stream};
 
-use crate::cache::{Block, Cache, Error, Version, Window};
+use crate::cache::{AtHand, Block, Cache, Error, Slot, Version, Window};
 
-/// A reader of a range. Holds the blocks it is about to send, and sends for the next run while the last
-/// block of this one is on its way out.
+/// A reader of a range. Holds the block it is sending and those that are on their way to it, and sends for the
+/// next run while the last block of this one is on its way out.
 #[derive(Debug)]
 pub struct Blocks {
     /// At hand already: the first bytes, or all of them.
@@ -18,14 +18,28 @@ pub struct Blocks {
     rest: Option<Rest>,
 }
 
+/// Where a reader's blocks come from.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    pub(super) cache: Arc<Cache>,
+    pub(super) version: Arc<Version>,
+    pub(super) at_hand: Option<AtHand>,
+}
+
 #[derive(Debug)]
 struct Rest {
-    cache: Arc<Cache>,
-    version: Arc<Version>,
-    held: VecDeque<Arc<Block>>,
+    source: Source,
+    slots: VecDeque<Slot>,
     /// The next byte to give out.
     position: u64,
     end: u64,
+}
+
+impl Source {
+    fn window(&self, range: Range<u64>) -> Window {
+        self.cache
+            .window(&self.version, &range, self.at_hand.as_ref())
+    }
 }
 
 impl Blocks {
@@ -38,27 +52,11 @@ impl Blocks {
     }
 
     /// Looks for the range's blocks and waits for its first byte. Tells what the look found.
-    pub(super) async fn open(
-        cache: &Arc<Cache>,
-        version: &Arc<Version>,
-        range: Range<u64>,
-    ) -> (Result<Self, Error>, Window) {
-        let Window {
-            blocks,
-            held,
-            followed,
-            led,
-        } = cache.window(version, &range);
-        let counts = Window {
-            blocks: VecDeque::new(),
-            held,
-            followed,
-            led,
-        };
+    pub(super) async fn open(source: Source, range: Range<u64>) -> (Result<Self, Error>, Window) {
+        let mut window = source.window(range.clone());
         let mut rest = Rest {
-            cache: cache.clone(),
-            version: version.clone(),
-            held: blocks,
+            source,
+            slots: std::mem::take(&mut window.blocks),
             position: range.start,
             end: range.end,
         };
@@ -76,7 +74,7 @@ impl Blocks {
             }
             Some(Err(error)) => Err(error),
         };
-        (blocks, counts)
+        (blocks, window)
     }
 
     /// The bytes, if they are all at hand.
@@ -122,10 +120,10 @@ impl Rest {
         if self.position >= self.end {
             return None;
         }
-        let size = self.cache.block_size();
+        let size = self.source.cache.block_size();
         let start = self.position / size * size;
         self.look_ahead(start, size);
-        let block = self.held.front()?;
+        let block = self.front(start, size)?;
         // Within a block offsets fit: blocks are at most 16 MiB.
         let from = (self.position - start) as usize;
         let to = (self.end - start).min(block.len() as u64) as usize;
@@ -135,17 +133,30 @@ impl Rest {
         };
         self.position += piece.len() as u64;
         if self.position >= start + size {
-            self.held.pop_front();
+            self.slots.pop_front();
         }
         Some(Ok(piece))
     }
 
+    /// The block to read from. One that was full when the window was opened is looked for only now.
+    fn front(&mut self, start: u64, size: u64) -> Option<Arc<Block>> {
+        if let Slot::Pinned(block) = self.slots.front()? {
+            return Some(block.clone());
+        }
+        let again = self.source.window(start..self.end.min(start + size)).blocks;
+        *self.slots.front_mut()? = again.into_iter().next()?;
+        match self.slots.front()? {
+            Slot::Pinned(block) => Some(block.clone()),
+            // The first block of a window always is.
+            Slot::Later => None,
+        }
+    }
+
     /// Sends for the next run while the last block at hand is being read.
     fn look_ahead(&mut self, start: u64, size: u64) {
-        let next = start + self.held.len() as u64 * size;
-        if self.held.len() <= 1 && next < self.end {
-            self.held
-                .extend(self.cache.window(&self.version, &(next..self.end)).blocks);
+        let next = start + self.slots.len() as u64 * size;
+        if self.slots.len() <= 1 && next < self.end {
+            self.slots.extend(self.source.window(next..self.end).blocks);
         }
     }
 }

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::stream::{self, Stream, TryStreamExt};
 use tokio::runtime::Handle;
 
 use crate::cache::{
-    AssetKey, Cache, Error, Failure, First, Found, Lookup, Reason, Status, Version, Window,
+    AssetKey, AtHand, Cache, Error, Failure, First, Found, Lookup, Reason, Status, Version, Window,
 };
 use crate::media::kind::content_type;
 use crate::media::{Class, Liveness};
@@ -70,6 +71,7 @@ pub struct Content {
     /// Texts are at hand whole.
     text: Option<Bytes>,
     cache: Arc<Cache>,
+    at_hand: Option<AtHand>,
 }
 
 /// A content coding (RFC 9110 §8.4). A compressed variant is an entity of its own.
@@ -105,7 +107,11 @@ impl Delivery {
     /// Why there is nothing to serve.
     pub async fn open(&self, ask: Ask) -> Result<Content, Failure> {
         let begun = Instant::now();
-        let Found { version, lookup } = self.cache.open(&ask.asset, ask.first).await?;
+        let Found {
+            version,
+            lookup,
+            at_hand,
+        } = self.cache.open(&ask.asset, ask.first).await?;
         let mut content = Content {
             encoding: Encoding::Identity,
             len: version.meta.len,
@@ -114,6 +120,7 @@ impl Delivery {
             timing: Timing::default(),
             text: None,
             cache: self.cache.clone(),
+            at_hand,
         };
         if content.version.kind.compressible() && content.len <= self.gzip.longest() {
             let found = content.lookup;
@@ -176,16 +183,38 @@ impl Content {
             return Ok(Blocks::held(slice(text, &range)));
         }
         let begun = Instant::now();
-        let (blocks, window) = Blocks::open(&self.cache, &self.version, range).await;
+        let (blocks, window) = Blocks::open(self.source(), range).await;
         self.looked(&window);
         self.spent(begun);
         blocks
     }
 
+    /// The bytes of `range`, looked for when they are asked for and not before.
+    pub fn read_later(
+        &self,
+        range: Range<u64>,
+    ) -> impl Stream<Item = Result<Bytes, Error>> + Send + 'static {
+        let (text, source) = (self.text.clone(), self.source());
+        let opened = stream::once(async move {
+            match text {
+                Some(text) => Ok(Blocks::held(slice(&text, &range))),
+                None => Blocks::open(source, range).await.0,
+            }
+        });
+        opened.map_ok(Blocks::stream).try_flatten()
+    }
+
+    fn source(&self) -> blocks::Source {
+        blocks::Source {
+            cache: self.cache.clone(),
+            version: self.version.clone(),
+            at_hand: self.at_hand.clone(),
+        }
+    }
+
     /// Reads a text whole and learns from it whether it still changes.
     async fn read_text(&mut self) -> Result<(), Error> {
-        let (mut blocks, window) =
-            Blocks::open(&self.cache, &self.version, 0..self.version.meta.len).await;
+        let (mut blocks, window) = Blocks::open(self.source(), 0..self.version.meta.len).await;
         self.looked(&window);
         let text = blocks
             .as_mut()

@@ -1,13 +1,13 @@
 //! The bytes of an answer: at hand, streamed, or framed in parts.
 
 use bytes::Bytes;
-use futures_util::stream::{self, Stream, StreamExt};
+use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
 
 use super::error::Error;
-use super::multipart::Multipart;
+use super::multipart::{Multipart, Part};
 use super::range::Selection;
 use crate::cache;
-use crate::delivery::{Blocks, Content};
+use crate::delivery::Content;
 use crate::exchange::{Body, BodyError};
 
 /// The body of what was selected. Waits for its first byte, so that a failure can still become a status.
@@ -25,20 +25,22 @@ async fn single(content: &mut Content, range: std::ops::Range<u64>) -> Result<Bo
     let mut blocks = content.read(range).await?;
     Ok(match blocks.whole() {
         Some(bytes) => Body::whole(bytes),
-        None => Body::stream(len, bytes_of(blocks).boxed()),
+        None => Body::stream(len, bytes_of(blocks.stream()).boxed()),
     })
 }
 
-/// Every part's first byte is waited for before the head is sent: at most a handful of parts are allowed.
+/// The first part's first byte is waited for before the head is sent; the parts after it are looked for in
+/// their turn, so that a request holds the memory of one.
 async fn several(content: &mut Content, multipart: &Multipart) -> Result<Body, Error> {
-    let mut parts = Vec::with_capacity(multipart.parts.len());
-    for part in &multipart.parts {
-        let blocks = content.read(part.range.clone()).await?;
-        parts.push(now(part.head.clone()).chain(bytes_of(blocks)));
+    let mut bytes = stream::empty().boxed();
+    for (place, Part { head, range }) in multipart.parts.iter().enumerate() {
+        let part = match place {
+            0 => bytes_of(content.read(range.clone()).await?.stream()).boxed(),
+            _ => bytes_of(content.read_later(range.clone())).boxed(),
+        };
+        bytes = bytes.chain(now(head.clone())).chain(part).boxed();
     }
-    let bytes = stream::iter(parts)
-        .flatten()
-        .chain(now(multipart.closing.clone()));
+    let bytes = bytes.chain(now(multipart.closing.clone()));
     Ok(Body::stream(multipart.len(), bytes.boxed()))
 }
 
@@ -46,9 +48,10 @@ fn now(bytes: Bytes) -> impl Stream<Item = Result<Bytes, BodyError>> + Send {
     stream::iter([Ok(bytes)])
 }
 
-fn bytes_of(blocks: Blocks) -> impl Stream<Item = Result<Bytes, BodyError>> + Send + 'static {
-    let broken = |error: cache::Error| BodyError {
+fn bytes_of(
+    pieces: impl Stream<Item = Result<Bytes, cache::Error>> + Send + 'static,
+) -> impl Stream<Item = Result<Bytes, BodyError>> + Send + 'static {
+    pieces.map_err(|error| BodyError {
         reason: error.reason(),
-    };
-    blocks.stream().map(move |piece| piece.map_err(broken))
+    })
 }

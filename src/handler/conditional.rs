@@ -17,6 +17,9 @@ pub(super) enum Verdict {
     PreconditionFailed,
 }
 
+/// After so long a Last-Modified is taken for a strong validator.
+const SETTLED: Duration = Duration::from_secs(60);
+
 /// What a precondition is held against.
 #[derive(Debug, Clone, Copy)]
 struct Entity<'a> {
@@ -84,8 +87,10 @@ fn range_applies(headers: &HeaderMap, entity: Entity<'_>) -> bool {
         return strong_match(value, entity.etag);
     }
     // A date has to be the exact Last-Modified: an earlier or a later one is another version's.
+    // And a date is a strong validator only once it is past (§8.8.2.2): an object may be replaced twice
+    // within its second.
     match (httpdate::parse_http_date(value), entity.modified()) {
-        (Ok(date), Some(modified)) => date == modified,
+        (Ok(date), Some(modified)) => date == modified && modified + SETTLED <= SystemTime::now(),
         _ => false,
     }
 }
@@ -220,6 +225,13 @@ mod tests {
                 "{value}"
             );
         }
+        let just_now = SystemTime::now();
+        let date = httpdate::fmt_http_date(just_now);
+        let fresh = Entity {
+            etag: "\"a\"",
+            last_modified: Some(just_now),
+        };
+        assert!(!range_applies(&headers(&[(IF_RANGE, &date)]), fresh));
         assert!(range_applies(&HeaderMap::new(), entity("\"a\"")));
         assert!(!range_applies(
             &headers(&[(IF_RANGE, "W/\"a\"")]),

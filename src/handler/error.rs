@@ -1,7 +1,7 @@
 //! Every "no", and the only map from causes to status codes.
 
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER,
+    AGE, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER,
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
 
@@ -122,10 +122,14 @@ pub(super) fn reply(error: &Error, lookup: &Lookup, told: &CacheControl) -> Resp
             _ => HeaderValue::from_static("no-store"),
         },
     );
+    if !lookup.age.is_zero() {
+        // A remembered absence counts from when storage said so (RFC 9111 §5.1).
+        headers.insert(AGE, lookup.age.as_secs().into());
+    }
     if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
-    if let Ok(value) = HeaderValue::from_str(&cache_status::of_error(lookup, error.reason())) {
+    if let Ok(value) = HeaderValue::from_str(&cache_status::of(lookup, Some(error.reason()))) {
         headers.insert(cache_status::NAME, value);
     }
     match error {

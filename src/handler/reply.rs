@@ -110,7 +110,11 @@ impl Head {
     }
 
     fn status_headers(&mut self, lookup: Lookup, timing: Timing) {
-        put(&mut self.0, cache_status::NAME, &cache_status::of(&lookup));
+        put(
+            &mut self.0,
+            cache_status::NAME,
+            &cache_status::of(&lookup, None),
+        );
         put(&mut self.0, SERVER_TIMING, &server_timing(timing));
     }
 }

@@ -5,13 +5,16 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use super::{Error, Storage};
+use super::{Error, Phase, Storage};
 
 /// Pause between two looks at a storage that is well.
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// Pause between two looks at one that is not: whoever mends it wants to see so.
 const IMPATIENT_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long a storage may take to say how it is. A folder on a network that hangs never would.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The states of every storage. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -95,7 +98,7 @@ impl Watched {
     async fn keep_asking(&self, changed: &(impl Fn(&str, &Report) + Sync)) {
         loop {
             let before = self.report();
-            let now = judge(before.state, self.storage.probe().await);
+            let now = judge(before.state, self.probe().await);
             if now != before {
                 *self.report.write().unwrap_or_else(PoisonError::into_inner) = now.clone();
                 changed(&self.name, &now);
@@ -107,6 +110,15 @@ impl Watched {
             };
             tokio::time::sleep(pause).await;
         }
+    }
+
+    async fn probe(&self) -> Result<(), Error> {
+        let limit = PATIENCE;
+        let probe = tokio::time::timeout(limit, self.storage.probe()).await;
+        probe.unwrap_or(Err(Error::Timeout {
+            phase: Phase::Total,
+            limit,
+        }))
     }
 
     fn report(&self) -> Report {

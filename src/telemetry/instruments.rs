@@ -204,7 +204,7 @@ impl CacheInstruments {
 }
 
 impl TransportInstruments {
-    /// Counts a connection that was closed on the peer's account.
+    /// Counts a connection that ended early.
     pub fn closed(&self, reason: &'static str) {
         counter(
             &self.recorder,
@@ -239,7 +239,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "caudal_sent_bytes_total",
         "Body bytes handed to viewers' connections.",
     ),
-    ("caudal_cache_evictions_total", "Blocks evicted for room."),
+    (
+        "caudal_cache_evictions_total",
+        "Blocks evicted or refused for want of room.",
+    ),
     (
         "caudal_cache_coalesced_total",
         "Requests that followed another one's storage read.",
@@ -268,7 +271,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ("caudal_connections_total", "Connections accepted."),
     (
         "caudal_connections_closed_total",
-        "Connections closed by caudal, by why.",
+        "Connections that ended early, by why.",
     ),
     (
         "caudal_access_log_dropped_total",

@@ -63,10 +63,9 @@ pub(super) struct Guarded {
     phase: Phase,
     /// Requests begun when the phase was last looked at.
     seen: u32,
-    /// HTTP/2: between requests come frames that are no request's head.
-    multiplexed: bool,
-    /// Nothing has come yet.
-    virgin: bool,
+    preface: Preface,
+    /// Something was written and not yet taken whole.
+    unflushed: bool,
     /// A timeout has been told of; hyper may poll on for a while.
     is_cut: bool,
 }
@@ -80,6 +79,17 @@ enum Phase {
     Head,
     /// Its body, which nobody reads, or the answer.
     Answer,
+}
+
+/// How HTTP/2 begins; no HTTP/1 method does.
+const PREFACE: &[u8] = b"PRI ";
+
+/// What the connection's first bytes have told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Preface {
+    Matching(usize),
+    Complete,
+    Absent,
 }
 
 /// A timer that is set at most once for each wait. Moving it forward is a store; the timer wheel is only
@@ -101,31 +111,47 @@ impl Guarded {
             writing: Deadline::default(),
             phase: Phase::Idle,
             seen: 0,
-            multiplexed: false,
-            virgin: true,
+            preface: Preface::Matching(0),
+            unflushed: false,
             is_cut: false,
         }
     }
 
     /// What the peer is given time for now, given the bytes that just came.
     fn advance(&mut self, received: &[u8]) {
-        if self.virgin && !received.is_empty() {
-            self.virgin = false;
-            // An HTTP/2 preface; no HTTP/1 method begins so.
-            self.multiplexed = received.starts_with(b"PRI ");
-        }
+        self.recognise(received);
         let begun = self.busy.begun();
         let answered_since = std::mem::replace(&mut self.seen, begun) != begun;
         let next = match self.phase {
-            _ if !self.busy.is_idle() => Phase::Answer,
+            // An answer is under way until its last byte has been taken.
+            _ if self.unflushed || !self.busy.is_idle() => Phase::Answer,
             Phase::Head if !answered_since => Phase::Head,
-            _ if !received.is_empty() && !self.multiplexed => Phase::Head,
+            _ if !received.is_empty() && !self.is_multiplexed() => Phase::Head,
             _ => Phase::Idle,
         };
-        if next != self.phase || answered_since || self.multiplexed && !received.is_empty() {
+        if next != self.phase || answered_since {
             self.phase = next;
             self.reading.clear();
         }
+    }
+
+    /// Looks for the preface of HTTP/2 in the connection's first bytes, however they are cut up.
+    fn recognise(&mut self, received: &[u8]) {
+        for byte in received {
+            match self.preface {
+                Preface::Matching(at) if *byte == PREFACE[at] && at + 1 < PREFACE.len() => {
+                    self.preface = Preface::Matching(at + 1);
+                }
+                Preface::Matching(at) if *byte == PREFACE[at] => self.preface = Preface::Complete,
+                Preface::Matching(_) => self.preface = Preface::Absent,
+                Preface::Complete | Preface::Absent => return,
+            }
+        }
+    }
+
+    /// Whether this is HTTP/2: between its requests come frames that are no request's head.
+    fn is_multiplexed(&self) -> bool {
+        self.preface == Preface::Complete
     }
 
     /// Whether the peer has been quiet for too long. Registers for a wake-up when it has not.
@@ -214,6 +240,7 @@ impl AsyncWrite for Guarded {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
+        this.unflushed = true;
         match Pin::new(&mut this.socket).poll_write_vectored(cx, bufs) {
             Poll::Pending if this.stalled(cx) => Poll::Ready(Err(this.timed_out("write_stall"))),
             Poll::Pending => Poll::Pending,
@@ -233,6 +260,7 @@ impl AsyncWrite for Guarded {
         let flushed = Pin::new(&mut this.socket).poll_flush(cx);
         // An answer has just ended, perhaps. hyper has asked for the next request already and will not
         // ask again before something comes, so the wait for it is timed from here.
+        this.unflushed &= !flushed.is_ready();
         this.advance(&[]);
         match this.out_of_patience(cx) {
             Some(error) => Poll::Ready(Err(error)),

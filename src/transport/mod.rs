@@ -32,7 +32,8 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// A peer that takes nothing for so long is cut.
     pub write_stall: Duration,
-    /// A peer that sends nothing of its request's body for so long is cut.
+    /// A request's body is read, and thrown away, for so long; then the answer is given and the connection
+    /// closed.
     pub body_timeout: Duration,
     /// Size of a request's head, in bytes.
     pub header_size: usize,

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::header::CONNECTION;
@@ -19,6 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::Shared;
 use super::guard::{Answering, Busy, Guarded};
 use crate::exchange::{Answer, Body, Peer, Request, Response};
+use crate::telemetry::Instruments;
 
 /// Connections the kernel queues for a worker that is busy.
 const BACKLOG: i32 = 4096;
@@ -131,7 +133,7 @@ fn is_the_peers(error: &io::Error) -> bool {
 async fn serve<A: Answer>(stream: TcpStream, addr: SocketAddr, answer: A, shared: Shared) {
     let instruments = shared.instruments.clone();
     instruments.transport.accepted.increment(1);
-    instruments.transport.open.up();
+    let _open = Open::count(instruments.clone());
     prepare(&stream);
     let busy = Busy::default();
     let io = Guarded::new(stream, &shared, busy.clone());
@@ -155,7 +157,22 @@ async fn serve<A: Answer>(stream: TcpStream, addr: SocketAddr, answer: A, shared
     if let Some(reason) = outcome.err().and_then(|error| reason(&*error)) {
         instruments.transport.closed(reason);
     }
-    instruments.transport.open.down();
+}
+
+/// A connection that is open; it is no more when this is dropped, by a panic too.
+struct Open(Arc<Instruments>);
+
+impl Open {
+    fn count(instruments: Arc<Instruments>) -> Self {
+        instruments.transport.open.up();
+        Self(instruments)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.transport.open.down();
+    }
 }
 
 /// Nagle's algorithm would hold a response's tail back; the kernel notices peers that vanished.
@@ -270,8 +287,9 @@ fn refusal() -> Response {
 fn reason(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     let mut cause = Some(error);
     while let Some(error) = cause {
+        // The guard's own errors carry a word; the kernel's (a peer that vanished) do not.
         let io = error.downcast_ref::<io::Error>();
-        if io.is_some_and(|io| io.kind() == io::ErrorKind::TimedOut) {
+        if io.is_some_and(|io| io.kind() == io::ErrorKind::TimedOut && io.get_ref().is_some()) {
             return None;
         }
         match error.downcast_ref::<hyper::Error>() {

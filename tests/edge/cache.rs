@@ -483,3 +483,64 @@ async fn reads_under_way_that_hold_all_memory_make_the_next_fill_wait_then_shed(
         &pattern(8 * MIB, 5)
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn small_objects_never_take_the_memory_that_fills_need() {
+    let storage = Arc::new(Scripted::default());
+    let more =
+        "[cache]\nmemory = \"2MiB\"\nblock = \"64KiB\"\nrun = \"64KiB\"\nfill_wait = \"1s\"\n";
+    let server = Server::over(storage.clone(), more);
+    let mut sender = connect(server.addr).await;
+    for index in 0..4000 {
+        let path = format!("{index}.m4s");
+        storage.put(&path, pattern(200, index), "v1");
+        sender.ready().await.unwrap();
+        let response = sender
+            .send_request(request(&format!("/{path}")))
+            .await
+            .unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "object {index}");
+        assert_eq!(
+            response.into_body().collect().await.unwrap().to_bytes(),
+            pattern(200, index)
+        );
+    }
+    assert!(server.metric("caudal_cache_evictions_total").await > 0.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_may_not_be_kept_is_read_once_for_those_who_wait_for_it() {
+    let bytes = pattern(1000, 22);
+    let storage = Arc::new(Scripted::default());
+    storage.put_with("a.m4s", bytes.clone(), "v1", Some("no-store"));
+    let server = Server::over(storage.clone(), "");
+    let answer = server.get("/a.m4s").await;
+    assert_eq!(answer.bytes(), &bytes);
+    assert_eq!(storage.reads().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_deleted_between_two_reads_is_gone_for_everybody() {
+    let storage = scripted("a.mp4", &pattern(4 * MIB, 23));
+    let server = Server::over(storage.clone(), "");
+    server.get_with("/a.mp4", &[("range", "bytes=0-9")]).await;
+    storage.remove("a.mp4");
+    let further = server
+        .get_with("/a.mp4", &[("range", "bytes=2097152-2097161")])
+        .await;
+    assert_eq!(further.status, StatusCode::NOT_FOUND);
+    let head = server.ask(Method::HEAD, "/a.mp4", &[]).await;
+    assert_eq!(head.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storage_that_says_no_is_believed_every_time() {
+    let storage = scripted("a.m4s", &pattern(1000, 24));
+    let server = Server::over(storage.clone(), BRIEF);
+    server.get("/a.m4s").await;
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    storage.script(vec![Act::Fail(Error::Denied("by policy".into())); 3]);
+    for _ in 0..3 {
+        assert_eq!(server.get("/a.m4s").await.status, StatusCode::FORBIDDEN);
+    }
+}

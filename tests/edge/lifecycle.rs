@@ -116,6 +116,31 @@ async fn a_connection_kept_alive_outlives_the_header_timeout() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_slow_reader_that_goes_on_reading_is_not_idle() {
+    let text = format!(
+        "#EXTM3U\n{}",
+        "#a line of a playlist that is long\n".repeat(200_000)
+    );
+    let storage = Arc::new(Scripted::default());
+    storage.put("m.m3u8", text.clone().into(), "v1");
+    let server = Server::over(storage, "[server]\nidle_timeout = \"300ms\"\n");
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(64 * 1024).unwrap();
+    let mut stream = socket.connect(server.addr).await.unwrap();
+    stream
+        .write_all(b"GET /m.m3u8 HTTP/1.1\r\nHost: x\r\n\r\n")
+        .await
+        .unwrap();
+    let (mut got, mut piece) = (0, vec![0; 128 * 1024]);
+    while got < text.len() {
+        let read = stream.read(&mut piece).await.unwrap();
+        assert!(read > 0, "cut after {got} of {} bytes", text.len());
+        got += read;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_takes_nothing_is_cut() {
     let (_storage, server) = serving(32 * MIB, "[server]\nwrite_stall = \"300ms\"\n");
     let mut stream = TcpStream::connect(server.addr).await.unwrap();
