@@ -88,7 +88,7 @@ impl Server {
     }
 }
 
-/// `[admin]`: the private listener for metrics, health and purging.
+/// `[admin]`: the private listener for metrics, health and the player page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admin {
     /// Where to listen.

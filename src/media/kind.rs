@@ -78,8 +78,8 @@ impl Kind {
         }
     }
 
-    /// Whether compression pays for every asset of this kind. Of [`Kind::Other`] the content type tells:
-    /// [`compressible`].
+    /// Whether assets of this kind are text: read whole, and compressed. Of [`Kind::Other`] some is text too, and some a
+    /// gigabyte: it streams.
     pub fn compressible(self) -> bool {
         matches!(
             self,
@@ -140,30 +140,6 @@ pub fn content_type(asset: &AssetPath) -> &'static str {
         Some(format) => format.mime,
         None => "application/octet-stream",
     }
-}
-
-/// Whether compression pays for a media type; its parameters do not matter.
-pub fn compressible(content_type: &str) -> bool {
-    let mime = content_type
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
-    mime.starts_with("text/")
-        || mime.ends_with("+xml")
-        || mime.ends_with("+json")
-        || matches!(
-            mime.as_str(),
-            "application/json"
-                | "application/xml"
-                | "application/javascript"
-                | "application/vnd.apple.mpegurl"
-                | "application/x-mpegurl"
-                | "audio/mpegurl"
-                | "audio/x-mpegurl"
-                | "application/x-subrip"
-        )
 }
 
 /// Media segments of the ISO format. Both this and `video/mp4` are in use; players (AVPlayer, ExoPlayer, hls.js,
@@ -348,26 +324,12 @@ mod tests {
         );
     }
 
-    #[test]
-    fn text_is_compressible_and_media_is_not() {
-        for name in [
-            "a.m3u8", "a.mpd", "a.vtt", "a.srt", "a.ttml", "a.json", "a.html", "a.js", "a.xml",
-        ] {
-            assert!(compressible(content_type(&asset(name))), "{name}");
-        }
-        for name in ["a.ts", "a.m4s", "a.mp4", "a.key", "a.jpg", "a"] {
-            assert!(!compressible(content_type(&asset(name))), "{name}");
-        }
-        assert!(compressible("Text/HTML ; charset=utf-8"));
-    }
-
     proptest! {
         #[test]
         fn every_name_has_a_kind_and_a_type(path in "[a-zA-Z0-9._é-]{1,12}(/[a-zA-Z0-9._é-]{1,12}){0,2}") {
             if let Ok(asset) = AssetPath::from_decoded(&path) {
                 let kind = Kind::of(&asset);
                 prop_assert!(Kind::ALL.contains(&kind));
-                prop_assert!(!kind.compressible() || compressible(content_type(&asset)));
             }
         }
     }

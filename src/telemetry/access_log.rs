@@ -139,11 +139,6 @@ impl AccessLog {
             self.instruments.log_dropped.increment(1);
         }
     }
-
-    /// Whether lines are kept at all; who builds one may skip the work.
-    pub fn is_on(&self) -> bool {
-        self.lines.is_some()
-    }
 }
 
 fn write_all(queue: &Receiver<Line>, mut out: impl Write, format: Format) {
