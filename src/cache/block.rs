@@ -3,13 +3,16 @@
 //! The fill pushes what arrives; readers take what is there and wait for more. So a follower's first byte
 //! costs the storage's first byte, not the whole block.
 
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::Error;
 use super::budget::Reservation;
+
+/// Blocks of a version that a storage read has just begun to fill, by their place.
+pub type AtHand = Arc<[(u32, Arc<Block>)]>;
 
 /// See the module. Readers and the fill share it by `Arc`.
 #[derive(Debug)]
@@ -181,7 +184,6 @@ impl Filling {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
 
     #[tokio::test]
     async fn a_follower_reads_what_is_there_before_the_block_is_full() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 
-use super::window::AtHand;
+use super::block::AtHand;
 use super::{Block, BlockKey, Cache, Error, Version};
 use crate::storage::{self, Body, Pin, Read};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::window::AtHand;
+use super::block::AtHand;
 use super::{Error, Version};
 
 /// A version to serve, and how it was come by.

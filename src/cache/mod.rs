@@ -24,12 +24,12 @@ mod memory;
 mod open;
 mod window;
 
-pub use block::Block;
+pub use block::{AtHand, Block};
 pub use freshness::{Freshness, Lifetimes};
 pub use key::{AssetKey, BlockKey, StorageId, VersionId};
 pub use lookup::{Failure, Found, Lookup, Reason, Status};
 pub use open::First;
-pub use window::{AtHand, Slot, Window};
+pub use window::{Slot, Window};
 
 /// What an entry of the version table is charged beyond its name, in bytes: the version, its metadata,
 /// and moka's own bookkeeping.

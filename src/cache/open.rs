@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::block::AtHand;
 use super::fill::Run;
 use super::freshness::{Freshness, judge};
-use super::window::AtHand;
 use super::{
     AssetKey, Cache, Entry, Error, Failure, Found, Known, Lookup, Reason, Status, Version,
 };

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::block::AtHand;
 use super::fill::{Run, block_key};
 use super::{Block, BlockKey, Cache, Version};
 
@@ -30,9 +31,6 @@ pub enum Slot {
     /// that it is far from needing.
     Later,
 }
-
-/// Blocks of a version that a storage read has just begun to fill, by their place.
-pub type AtHand = Arc<[(u32, Arc<Block>)]>;
 
 impl Cache {
     /// The blocks that hold `range` of a version, as far as one run reaches. Never waits: fills of what is

@@ -6,7 +6,6 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::cache_status;
-use super::reply::CacheControl;
 use crate::cache::{self, Failure, Lookup};
 use crate::exchange::{Body, Response};
 use crate::media::{PathError, range};
@@ -104,8 +103,8 @@ impl Error {
     }
 }
 
-/// The answer that says no.
-pub(super) fn reply(error: &Error, lookup: &Lookup, told: &CacheControl) -> Response {
+/// The answer that says no. `absent` is the Cache-Control of an asset that is not there.
+pub(super) fn reply(error: &Error, lookup: &Lookup, absent: &HeaderValue) -> Response {
     let status = error.status();
     let text = error.text(status);
     let mut headers = HeaderMap::with_capacity(16);
@@ -117,7 +116,7 @@ pub(super) fn reply(error: &Error, lookup: &Lookup, told: &CacheControl) -> Resp
     headers.insert(
         CACHE_CONTROL,
         match status {
-            StatusCode::NOT_FOUND => told.absent.clone(),
+            StatusCode::NOT_FOUND => absent.clone(),
             // CloudFront keeps an error for ten seconds unless it is told not to.
             _ => HeaderValue::from_static("no-store"),
         },

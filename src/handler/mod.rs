@@ -67,7 +67,7 @@ impl Handler {
         let mut answer = match self.story(&request, &mut record).await {
             Ok(response) => response,
             Err(error) => {
-                let refusal = error::reply(&error, record.lookup(), &self.0.cache_control);
+                let refusal = error::reply(&error, record.lookup(), &self.0.cache_control.absent);
                 record.refused(&error, refusal.status);
                 refusal
             }

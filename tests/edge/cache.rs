@@ -259,7 +259,7 @@ async fn a_storage_that_breaks_its_contract_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_absence_is_remembered_for_a_while() {
     let storage = Arc::new(Scripted::default());
-    let server = Server::over(storage.clone(), "[freshness]\nabsent = \"300ms\"\n");
+    let server = Server::over(storage.clone(), "[freshness]\nabsent = \"2s\"\n");
     let first = server.get("/no.m4s").await;
     assert_eq!(first.status, StatusCode::NOT_FOUND);
     assert!(first.header("cache-status").contains("fwd=uri-miss"));
@@ -270,7 +270,7 @@ async fn an_absence_is_remembered_for_a_while() {
     );
     assert_eq!(storage.reads().len(), 1);
     storage.put("no.m4s", pattern(10, 1), "v1");
-    tokio::time::sleep(Duration::from_millis(350)).await;
+    tokio::time::sleep(Duration::from_millis(2100)).await;
     assert_eq!(server.get("/no.m4s").await.status, StatusCode::OK);
 }
 
@@ -332,15 +332,17 @@ async fn an_expired_version_stands_in_for_a_storage_that_is_down() {
     server.get("/a.m4s").await;
     tokio::time::sleep(Duration::from_millis(150)).await;
     storage.script(vec![Act::Fail(Error::Unavailable("down".into())); 100]);
+    let begun = Instant::now();
     for _ in 0..20 {
         let answer = server.get("/a.m4s").await;
         assert_eq!(answer.bytes(), &bytes);
         assert_eq!(answer.header("cache-status"), "caudal; hit; detail=stale");
     }
-    assert_eq!(
-        storage.reads().len(),
-        2,
-        "one question a second is enough for a storage that is down"
+    // One question a second is enough for a storage that is down.
+    let questions = storage.reads().len() as u64 - 1;
+    assert!(
+        questions <= 1 + begun.elapsed().as_secs(),
+        "{questions} questions"
     );
 }
 

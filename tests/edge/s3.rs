@@ -48,7 +48,7 @@ async fn a_cold_object_is_one_signed_get_for_a_hundred_viewers() {
     let bytes = pattern(4 * MIB, 1);
     let s3 = bucket(&[("t1/a.m4s", &bytes)]).await;
     s3.faults().push(Fault::Delay(Duration::from_millis(100)));
-    let server = server(brief(&s3), "").await;
+    let server = server(s3.options(BUCKET), "").await;
     until("it is ready", async || {
         ask(server.admin, http::Method::GET, "/readyz", &[])
             .await
