@@ -8,8 +8,8 @@ demo: ## Play the sample title carried in the binary: prints the address of a pl
 	$(CARGO) run --release -- demo
 
 test: tools lint ## Everything that proves the project; installs what it needs
+	$(CARGO) test --quiet --doc
 	$(CARGO) nextest run --no-fail-fast
-	$(CARGO) test --doc
 
 lint: tools ## Format, clippy, documentation and dependencies, warnings as errors
 	$(CARGO) fmt --check
