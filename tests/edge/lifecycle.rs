@@ -275,6 +275,17 @@ async fn the_admin_plane_tells_how_it_goes() {
     ] {
         assert!(metrics.contains(series), "{series} is not in\n{metrics}");
     }
+    for series in metrics.lines().filter(|line| line.starts_with("caudal_")) {
+        let name = series.split(['{', ' ']).next().unwrap();
+        let name = ["_bucket", "_sum", "_count"]
+            .iter()
+            .find_map(|suffix| name.strip_suffix(suffix))
+            .unwrap_or(name);
+        assert!(
+            metrics.contains(&format!("# HELP {name} ")),
+            "{name} has no description"
+        );
+    }
     storage.script([crate::server::scripted::Act::Fail(Error::Unavailable(
         "down".into(),
     ))]);
