@@ -218,14 +218,8 @@ impl Cache {
     /// Takes note that storage replaced `version`: new requests get the new one, its blocks are let go.
     /// Responses under way end in an error, never in another version's bytes.
     fn replaced(&self, version: &Version) {
-        let key = version.id.asset();
-        if let Some(Entry {
-            known: Known::Present(held),
-            ..
-        }) = self.versions.get(key)
-            && held.id == version.id
-        {
-            self.versions.invalidate(key);
+        if self.is_served(version) {
+            self.versions.invalidate(version.id.asset());
         }
         // What is left of a very long asset leaves by eviction: nobody can ask for it any more.
         let blocks = version
@@ -241,15 +235,27 @@ impl Cache {
         }
     }
 
-    /// Takes note that the object behind `version` is gone.
+    /// Takes note that the object behind `version` is gone. A newer one, put in its place since, stays.
     fn removed(&self, version: &Version) {
+        let was_served = self.is_served(version);
         self.replaced(version);
-        let entry = Entry {
-            known: Known::Absent,
-            confirmed: Instant::now(),
-            hold_until: None,
-        };
-        self.versions.insert(version.id.asset().clone(), entry);
+        if was_served {
+            let entry = Entry {
+                known: Known::Absent,
+                confirmed: Instant::now(),
+                hold_until: None,
+            };
+            self.versions.insert(version.id.asset().clone(), entry);
+        }
+    }
+
+    /// Whether new requests get `version`.
+    fn is_served(&self, version: &Version) -> bool {
+        let entry = self.versions.get(version.id.asset());
+        entry.is_some_and(|entry| match &entry.known {
+            Known::Present(held) => held.id == version.id,
+            Known::Absent => false,
+        })
     }
 
     fn storage(&self, key: &AssetKey) -> &Arc<dyn Storage> {

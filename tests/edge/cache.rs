@@ -546,3 +546,22 @@ async fn a_storage_that_says_no_is_believed_every_time() {
         assert_eq!(server.get("/a.m4s").await.status, StatusCode::FORBIDDEN);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_word_of_a_deletion_does_not_hide_what_was_put_since() {
+    let (old, new) = (pattern(20 * MIB, 25), pattern(1000, 26));
+    let storage = scripted("a.mp4", &old);
+    storage.close_gate();
+    let more = "[freshness.segment]\nfresh = \"1s\"\nstale_while_revalidate = \"0s\"\n";
+    let server = Server::over(storage.clone(), more);
+    let mut sender = connect(server.addr).await;
+    let reader = sender.send_request(request("/a.mp4")).await.unwrap();
+    storage.put("a.mp4", new.clone(), "v2");
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert_eq!(server.get("/a.mp4").await.bytes(), &new);
+    // The reader of the old version comes to its next run, and is told that there is no such object.
+    storage.script([Act::Fail(Error::NotFound)]);
+    storage.open_gate();
+    assert!(reader.into_body().collect().await.is_err());
+    assert_eq!(server.get("/a.mp4").await.bytes(), &new);
+}
