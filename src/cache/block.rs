@@ -81,7 +81,7 @@ impl Block {
             if let Some(answer) = self.filling().piece(offset, end) {
                 return answer;
             }
-            // The seal empties `filling` after it sets `whole`: look again before sleeping.
+            // A seal under way has emptied `filling`: it sets `whole`, and only then wakes who waits.
             if self.whole.get().is_none() {
                 grown.await;
             }

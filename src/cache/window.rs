@@ -59,8 +59,12 @@ impl Cache {
             self.send_for_missing(version, &keys, &mut found, &mut window);
         }
         window.held = (found.len() as u32).saturating_sub(window.followed + window.led);
+        // What came with the version may stand nowhere else.
+        let only_here = at_hand.is_some();
         let slot = |(place, block): (usize, Option<Arc<Block>>)| match block {
-            Some(block) if place == 0 || block.whole().is_none() => Slot::Pinned(block),
+            Some(block) if place == 0 || only_here || block.whole().is_none() => {
+                Slot::Pinned(block)
+            }
             _ => Slot::Later,
         };
         window.blocks = found.into_iter().enumerate().map(slot).collect();

@@ -54,6 +54,11 @@ impl Blocks {
     /// Looks for the range's blocks and waits for its first byte. Tells what the look found.
     pub(super) async fn open(source: Source, range: Range<u64>) -> (Result<Self, Error>, Window) {
         let mut window = source.window(range.clone());
+        // The window holds what it needs of them; the rest of the run is let go.
+        let source = Source {
+            at_hand: None,
+            ..source
+        };
         let mut rest = Rest {
             source,
             slots: std::mem::take(&mut window.blocks),
