@@ -249,6 +249,8 @@ impl Running {
             // The threads end with the process; waiting for them would be waiting for the viewers. The log
             // is given the moment it needs to write what it has.
             std::thread::sleep(LOG_MOMENT);
+            // Dropped, the runtime would wait for a read that hangs.
+            self.background.shutdown_background();
             return Stopped::TimedOut;
         }
         workers.join();
