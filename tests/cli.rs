@@ -311,12 +311,23 @@ fn two_servers_never_share_a_port() {
 #[test]
 fn the_demo_prints_where_to_look() {
     let mut served = serve(&["demo"]);
-    let mut lines = BufReader::new(served.child.stdout.take().unwrap()).lines();
-    let watch = lines.find_map(|line| {
-        let line = line.unwrap();
-        Some(line.split_once("watch")?.1.trim().to_owned())
-    });
-    assert_eq!(watch.unwrap(), format!("http://{}/player/", served.admin));
+    let lines = BufReader::new(served.child.stdout.take().unwrap()).lines();
+    let mut printed = String::new();
+    for line in lines.map(Result::unwrap) {
+        printed += &format!("{line}\n");
+        if line.starts_with("Ctrl-C") {
+            break;
+        }
+    }
+    let at_defaults = printed
+        .replace(&served.addr.to_string(), "127.0.0.1:8080")
+        .replace(&served.admin.to_string(), "127.0.0.1:9180");
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    assert!(
+        readme.contains(&at_defaults),
+        "the README shows something else:\n{at_defaults}"
+    );
     assert!(get(served.admin, "/player/").contains("<title>"));
     assert!(get(served.addr, "/demo/master.m3u8").contains("#EXT-X-STREAM-INF"));
     assert!(get(served.addr, "/demo/manifest.mpd").contains("<MPD"));
