@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use caudal::cache::{AssetKey, Cache, First, Lifetimes, Rules, Settings, Slot, StorageId};
+use caudal::cache::{
+    AssetKey, Cache, First, Lifetimes, Placement, Rules, Settings, Slot, StorageId,
+};
 use caudal::delivery::{Compression, Delivery};
 use caudal::exchange::{Peer, Request, Response};
 use caudal::handler::{CacheControl, Cors, Handler, Parts, Route, Routes};
@@ -130,6 +132,7 @@ fn settings() -> Settings {
         fill_reserve: 64 << 20,
         block: 1 << 20,
         run: 8 << 20,
+        placement: Placement::Hot,
         fill_wait: Duration::from_secs(2),
         fill_timeout: Duration::from_secs(60),
         fill_attempts: 4,

@@ -59,6 +59,7 @@ struct Status<'a> {
 struct CacheStatus {
     memory_bytes: u64,
     memory_budget_bytes: u64,
+    arena_bytes: u64,
     blocks: u64,
     versions: u64,
     blocks_in_flight: u64,
@@ -135,6 +136,7 @@ impl Admin {
         // A gauge is a float; no budget is near 2⁵³ bytes.
         gauges.bytes.set(usage.memory as f64);
         gauges.budget.set(usage.memory_budget as f64);
+        gauges.arena.set(usage.arena as f64);
         gauges.blocks.set(usage.blocks as f64);
         gauges.versions.set(usage.versions as f64);
         let text = self.0.instruments.render();
@@ -184,6 +186,7 @@ impl Admin {
             cache: CacheStatus {
                 memory_bytes: usage.memory,
                 memory_budget_bytes: usage.memory_budget,
+                arena_bytes: usage.arena,
                 blocks: usage.blocks,
                 versions: usage.versions,
                 blocks_in_flight: usage.blocks_in_flight,

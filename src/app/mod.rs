@@ -123,7 +123,8 @@ impl App {
             workers => workers,
         };
         Ok(Self {
-            viewers: Transport::bind("viewers", &config.server.listen, workers)?,
+            viewers: Transport::bind("viewers", &config.server.listen, workers)?
+                .sending_from(cache.arena().cloned()),
             operators: Transport::bind("operators", &[config.admin.listen], 1)?,
             limits: settings::limits(config),
             drain_grace: config.server.drain_grace,

@@ -3,8 +3,8 @@
 use http::HeaderValue;
 
 use super::Error;
-use crate::cache::{Lifetimes, Rules, Settings};
-use crate::config::{self, Config, Freshness, Policy};
+use crate::cache::{Lifetimes, Placement, Rules, Settings};
+use crate::config::{self, ArenaUse, Config, Freshness, Policy};
 use crate::delivery::Compression;
 use crate::handler::CacheControl;
 use crate::media::Class;
@@ -36,6 +36,7 @@ pub(super) fn cache(config: &Config, shares: &Shares) -> Settings {
         fill_reserve: fill_reserve(cache, shares.blocks),
         block: cache.block,
         run: cache.run,
+        placement: placement(cache.arena),
         fill_wait: cache.fill_wait,
         fill_timeout: cache.fill_timeout,
         fill_attempts: cache.fill_attempts,
@@ -45,6 +46,14 @@ pub(super) fn cache(config: &Config, shares: &Shares) -> Settings {
             classes: Class::ALL.map(|class| lifetimes(policy(&config.freshness, class))),
             honour_object: config.freshness.honour_object_cache_control,
         },
+    }
+}
+
+fn placement(arena: ArenaUse) -> Placement {
+    match arena {
+        ArenaUse::Hot => Placement::Hot,
+        ArenaUse::All => Placement::All,
+        ArenaUse::Off => Placement::Heap,
     }
 }
 

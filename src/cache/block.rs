@@ -3,13 +3,14 @@
 //! The fill pushes what arrives; readers take what is there and wait for more. So a follower's first byte
 //! costs the storage's first byte, not the whole block.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use super::Error;
 use super::budget::Reservation;
+use super::{Arena, Error};
 
 /// Blocks of a version that a storage read has just begun to fill, by their place.
 pub type AtHand = Arc<[(u32, Arc<Block>)]>;
@@ -24,6 +25,8 @@ pub struct Block {
     grown: Notify,
     /// Memory this block is charged for, until its bytes hold that themselves.
     reservation: Mutex<Option<Reservation>>,
+    /// Bytes that were asked of it since it was full.
+    asked: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -43,7 +46,27 @@ impl Block {
             filling: Mutex::default(),
             grown: Notify::new(),
             reservation: Mutex::default(),
+            asked: AtomicU64::new(0),
         }
+    }
+
+    /// A block that is full from the start.
+    pub(super) fn full(bytes: Bytes) -> Self {
+        let block = Self::new(bytes.len());
+        let _ = block.whole.set(bytes);
+        block
+    }
+
+    /// Counts bytes asked of a full block. Whether they are the ones that bring the count to `proof`: of a block's
+    /// many readers one is told so.
+    pub(super) fn asked(&self, bytes: u64, proof: u64) -> bool {
+        let before = self.asked.fetch_add(bytes, Ordering::Relaxed);
+        before < proof && before + bytes >= proof
+    }
+
+    /// Begins to count anew: it was asked for often enough, and could not be given a better place.
+    pub(super) fn forget_asked(&self) {
+        self.asked.store(0, Ordering::Relaxed);
     }
 
     /// Bytes in the block when it is full.
@@ -95,8 +118,8 @@ impl Block {
 
     /// Adds what arrived. The caller keeps within the block's length.
     ///
-    /// Returns whether the block is now full and sealed.
-    pub(super) fn push(&self, piece: Bytes) -> bool {
+    /// Returns whether the block is now full and sealed, in the arena if there is one.
+    pub(super) fn push(&self, piece: Bytes, arena: Option<&Arc<Arena>>) -> bool {
         let full = {
             let mut filling = self.filling();
             filling.filled += piece.len();
@@ -105,7 +128,7 @@ impl Block {
             filling.filled == self.len
         };
         if full {
-            self.seal();
+            self.seal(arena);
         }
         self.grown.notify_waiters();
         full
@@ -128,19 +151,12 @@ impl Block {
         }
     }
 
-    /// Copies the pieces into one exact allocation. The pieces are slices of the storage client's read
-    /// buffers: to keep them would pin more memory than the block is charged for.
-    fn seal(&self) {
+    /// Copies the pieces into one place of their own. They are slices of the storage client's read buffers: to
+    /// keep them would pin more memory than the block is charged for.
+    fn seal(&self, arena: Option<&Arc<Arena>>) {
         let pieces = std::mem::take(&mut self.filling().pieces);
-        let mut bytes = Vec::with_capacity(self.len);
-        for piece in &pieces {
-            bytes.extend_from_slice(piece);
-        }
         let reservation = lock(&self.reservation).take();
-        let _ = self.whole.set(Bytes::from_owner(Charged {
-            bytes,
-            _reservation: reservation,
-        }));
+        let _ = self.whole.set(settle(&pieces, reservation, arena));
     }
 
     fn filling(&self) -> MutexGuard<'_, Filling> {
@@ -148,7 +164,22 @@ impl Block {
     }
 }
 
-/// The bytes of a full block with the memory they are charged for. That is given back when the last slice
+/// One place for these pieces: in the arena, or on the heap where there is none or it takes no more.
+fn settle(pieces: &[Bytes], reservation: Option<Reservation>, arena: Option<&Arc<Arena>>) -> Bytes {
+    let reservation = match arena {
+        Some(arena) => match arena.store(pieces, reservation) {
+            Ok(bytes) => return bytes,
+            Err(reservation) => reservation,
+        },
+        None => reservation,
+    };
+    Bytes::from_owner(Charged {
+        bytes: pieces.concat(),
+        _reservation: reservation,
+    })
+}
+
+/// The bytes of a full block on the heap with the memory they are charged for. That is given back when the last slice
 /// of them has left for a socket, not when the block is evicted.
 struct Charged {
     bytes: Vec<u8>,
@@ -188,9 +219,9 @@ mod tests {
     #[tokio::test]
     async fn a_follower_reads_what_is_there_before_the_block_is_full() {
         let block = Block::new(6);
-        assert!(!block.push(Bytes::from_static(b"abc")));
+        assert!(!block.push(Bytes::from_static(b"abc"), None));
         assert_eq!(block.read(1, 6).await.unwrap(), "bc");
-        assert!(block.push(Bytes::from_static(b"def")));
+        assert!(block.push(Bytes::from_static(b"def"), None));
         assert_eq!(block.read(1, 6).await.unwrap(), "bcdef");
         assert_eq!(block.whole().unwrap(), "abcdef");
     }
@@ -203,14 +234,14 @@ mod tests {
             async move { block.read(0, 4).await }
         });
         tokio::task::yield_now().await;
-        block.push(Bytes::from_static(b"ab"));
+        block.push(Bytes::from_static(b"ab"), None);
         assert_eq!(follower.await.unwrap().unwrap(), "ab");
     }
 
     #[tokio::test]
     async fn a_failed_fill_tells_readers_past_the_watermark_only() {
         let block = Block::new(4);
-        block.push(Bytes::from_static(b"ab"));
+        block.push(Bytes::from_static(b"ab"), None);
         block.fail(Error::FillEnded);
         assert_eq!(block.read(0, 4).await.unwrap(), "ab");
         assert_eq!(block.read(2, 4).await.unwrap_err(), Error::FillEnded);
@@ -226,7 +257,7 @@ mod tests {
             let block = Block::new(total + usize::from(!seal));
             let mut at = 0;
             for size in sizes {
-                block.push(Bytes::copy_from_slice(&bytes[at..at + size]));
+                block.push(Bytes::copy_from_slice(&bytes[at..at + size]), None);
                 at += size;
             }
             let (from, runtime) = (cut % total, tokio::runtime::Builder::new_current_thread().build().unwrap());

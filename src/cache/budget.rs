@@ -6,12 +6,16 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Error;
+use super::home::SHORTEST;
 
 /// The budget counts in units of this many bytes: a semaphore's permits are 32-bit.
 const UNIT: u64 = 1024;
 
 /// Bookkeeping charged to a block beyond its bytes, in bytes: key, moka's entry, the block itself.
 const OVERHEAD: u64 = 512;
+
+/// Blocks that may come to live in the arena take whole pages there, and are charged for them from the start.
+const PAGE: u64 = 4096;
 
 /// So much and no more.
 #[derive(Debug)]
@@ -62,6 +66,13 @@ impl Budget {
         }
     }
 
+    /// Sets memory aside for a block of `len` bytes if there is some to spare. Never waits.
+    pub(super) fn try_reserve(&self, len: usize) -> Option<Reservation> {
+        let units = u32::try_from(units(len)).ok()?;
+        let permit = self.free.clone().try_acquire_many_owned(units).ok()?;
+        Some(Reservation(permit))
+    }
+
     /// Bytes set aside now.
     pub(super) fn used(&self) -> u64 {
         self.total_units
@@ -84,7 +95,11 @@ pub(super) fn charge(len: usize) -> u64 {
 }
 
 fn units(len: usize) -> u64 {
-    (len as u64 + OVERHEAD).div_ceil(UNIT)
+    let bytes = match len {
+        ..SHORTEST => len as u64,
+        _ => (len as u64).next_multiple_of(PAGE),
+    };
+    (bytes + OVERHEAD).div_ceil(UNIT)
 }
 
 #[cfg(test)]

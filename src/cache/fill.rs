@@ -196,7 +196,8 @@ impl Run {
                 break;
             };
             let room = block.len() - block.filled();
-            if block.push(piece.split_to(room.min(piece.len())))
+            let arena = self.cache.home.of_newcomer(block);
+            if block.push(piece.split_to(room.min(piece.len())), arena)
                 && let Some((key, block)) = self.blocks.pop_front()
             {
                 self.cache.land(&self.version, key, block);

@@ -46,6 +46,15 @@ impl Memory {
         self.blocks.run_pending_tasks();
     }
 
+    /// Puts `better` in the place of `block`, if that is still there.
+    pub(super) fn replace(&self, key: BlockKey, block: &Arc<Block>, better: Block) {
+        let better = Arc::new(better);
+        let is_held = |held: Arc<Block>| Arc::ptr_eq(&held, block);
+        if self.blocks.get(&key).is_some_and(is_held) {
+            self.admit(key, better);
+        }
+    }
+
     pub(super) fn forget(&self, key: &BlockKey) {
         self.blocks.invalidate(key);
     }
@@ -58,6 +67,11 @@ impl Memory {
         self.budget
             .reserve(lens, || self.blocks.run_pending_tasks())
             .await
+    }
+
+    /// Memory for a block of this length, if there is some to spare.
+    pub(super) fn try_reserve(&self, len: usize) -> Option<Reservation> {
+        self.budget.try_reserve(len)
     }
 
     /// Bytes charged now: blocks in flight, full, and evicted ones a reader still holds.

@@ -14,18 +14,28 @@ use crate::media::{Class, Kind, Liveness};
 use crate::storage::{self, ObjectMeta, Storage};
 use crate::telemetry::Instruments;
 
+#[cfg(target_os = "linux")]
+mod arena;
+#[cfg(not(target_os = "linux"))]
+#[path = "no_arena.rs"]
+mod arena;
 mod block;
 mod budget;
 mod fill;
 pub mod freshness;
+mod home;
 mod key;
 mod lookup;
+#[cfg(target_os = "linux")]
+mod mapping;
 mod memory;
 mod open;
 mod window;
 
+pub use arena::Arena;
 pub use block::{AtHand, Block};
 pub use freshness::{Freshness, Lifetimes};
+pub use home::Placement;
 pub use key::{AssetKey, BlockKey, StorageId, VersionId};
 pub use lookup::{Failure, Found, Lookup, Reason, Status};
 pub use open::First;
@@ -49,6 +59,8 @@ pub struct Settings {
     pub block: u64,
     /// Most bytes of one storage read; a multiple of `block`.
     pub run: u64,
+    /// Which blocks live where they can be sent without a copy.
+    pub placement: Placement,
     /// How long a fill waits for memory.
     pub fill_wait: Duration,
     /// How long a fill may take in all.
@@ -118,6 +130,7 @@ pub struct Cache {
     instruments: Arc<Instruments>,
     versions: Moka<AssetKey, Entry>,
     memory: memory::Memory,
+    home: home::Home,
     /// Blocks on their way. A table of its own because moka may refuse a newcomer or evict it at once:
     /// coalescing must never depend on admission.
     flights: Mutex<HashMap<BlockKey, Arc<Block>>>,
@@ -147,6 +160,8 @@ pub struct Usage {
     pub memory: u64,
     /// The budget for them.
     pub memory_budget: u64,
+    /// The part of `memory` that lies in the arena.
+    pub arena: u64,
     /// Full blocks held.
     pub blocks: u64,
     /// Versions known, absences included.
@@ -164,6 +179,7 @@ impl Cache {
         instruments: Arc<Instruments>,
     ) -> Arc<Self> {
         let memory = memory::Memory::new(&settings, instruments.clone());
+        let home = home::Home::new(&settings);
         let versions = Moka::builder()
             .max_capacity(settings.versions_memory)
             .weigher(|key: &AssetKey, _: &Entry| {
@@ -179,6 +195,7 @@ impl Cache {
             instruments,
             versions,
             memory,
+            home,
             flights: Mutex::default(),
             opens: Mutex::default(),
         })
@@ -187,6 +204,11 @@ impl Cache {
     /// Size of a block in bytes.
     pub fn block_size(&self) -> u64 {
         self.settings.block
+    }
+
+    /// Whose bytes a transport can send without a copy; `None` where there is no such memory.
+    pub fn arena(&self) -> Option<&Arc<Arena>> {
+        self.home.arena()
     }
 
     /// How long a version lives, by its class and its own Cache-Control.
@@ -203,6 +225,7 @@ impl Cache {
         Usage {
             memory: self.memory.used(),
             memory_budget: self.settings.memory,
+            arena: self.arena().map_or(0, |arena| arena.used()),
             blocks: self.memory.blocks(),
             versions: self.versions.entry_count(),
             blocks_in_flight: self.flights().len() as u64,

@@ -68,6 +68,14 @@ impl Cache {
             _ => Slot::Later,
         };
         window.blocks = found.into_iter().enumerate().map(slot).collect();
+        for (key, slot) in keys.iter().zip(&window.blocks) {
+            if let Slot::Pinned(block) = slot
+                && block.whole().is_some()
+            {
+                let bytes = overlap(range, u64::from(key.index) * size, size);
+                self.asked(key, block, bytes);
+            }
+        }
         window
     }
 
@@ -115,6 +123,14 @@ impl Cache {
                 .spawn(Run::of(self, version, run).fill(None));
         }
     }
+}
+
+/// Bytes of `range` in the block that begins at `start`.
+fn overlap(range: &Range<u64>, start: u64, size: u64) -> u64 {
+    range
+        .end
+        .min(start + size)
+        .saturating_sub(range.start.max(start))
 }
 
 /// The block among those at hand. One whose fill has failed is as good as absent.

@@ -21,7 +21,7 @@ pub mod units;
 
 pub use error::{Error, Origin, Problem};
 pub use freshness::{Freshness, Policy};
-pub use sections::{Admin, Cache, Compression, Cors, Level, Log, LogFormat, Server};
+pub use sections::{Admin, ArenaUse, Cache, Compression, Cors, Level, Log, LogFormat, Server};
 pub use storage::{Route, S3, Storage, StorageKind};
 
 use file::{Node, Table};

@@ -193,6 +193,22 @@ impl Log {
     }
 }
 
+/// `cache.arena`: which blocks are kept in memory that the kernel can send from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArenaUse {
+    /// Those that were sent a few times.
+    Hot,
+    /// All that are long enough.
+    All,
+    /// None.
+    Off,
+}
+
+impl ArenaUse {
+    const WORDS: [(&'static str, Self); 3] =
+        [("hot", Self::Hot), ("all", Self::All), ("off", Self::Off)];
+}
+
 /// `[cache]`: what is held in memory, and how it is filled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cache {
@@ -202,6 +218,8 @@ pub struct Cache {
     pub block: u64,
     /// The longest read from storage; a multiple of `block`.
     pub run: u64,
+    /// Which blocks are kept where they can be sent without a copy.
+    pub arena: ArenaUse,
     /// The part of `memory` kept for fills in flight, in percent; see [`Cache::fill_bytes`].
     pub fill_reserve: u8,
     /// How long a fill waits for memory before the answer is 503.
@@ -218,6 +236,7 @@ impl Default for Cache {
             memory: 512 * MIB,
             block: MIB,
             run: 8 * MIB,
+            arena: ArenaUse::Hot,
             fill_reserve: 25,
             fill_wait: seconds(2),
             fill_timeout: seconds(60),
@@ -231,6 +250,7 @@ impl Cache {
         keys.key("memory", &mut self.memory, Size(MIB..=TIB));
         keys.key("block", &mut self.block, Size(64 * KIB..=16 * MIB));
         keys.key("run", &mut self.run, Size(64 * KIB..=1024 * MIB));
+        keys.key("arena", &mut self.arena, Word(&ArenaUse::WORDS));
         keys.key("fill_reserve", &mut self.fill_reserve, Percent(1..=90));
         keys.key("fill_wait", &mut self.fill_wait, Time::ANY);
         keys.key("fill_timeout", &mut self.fill_timeout, Time::POSITIVE);

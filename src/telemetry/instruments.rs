@@ -49,6 +49,8 @@ pub struct CacheInstruments {
     pub bytes: Gauge,
     /// The budget for them.
     pub budget: Gauge,
+    /// The part of `bytes` in the arena.
+    pub arena: Gauge,
     /// Full blocks held.
     pub blocks: Gauge,
     /// Versions known.
@@ -175,6 +177,7 @@ impl CacheInstruments {
             fills_in_flight: Level::new(gauge(recorder, "caudal_fills_in_flight", &[])),
             bytes: gauge(recorder, "caudal_cache_bytes", &[]),
             budget: gauge(recorder, "caudal_cache_budget_bytes", &[]),
+            arena: gauge(recorder, "caudal_cache_arena_bytes", &[]),
             blocks: gauge(recorder, "caudal_cache_blocks", &[]),
             versions: gauge(recorder, "caudal_cache_versions", &[]),
             recorder: recorder.clone(),
@@ -290,6 +293,10 @@ const GAUGES: &[(&str, &str)] = &[
     (
         "caudal_cache_budget_bytes",
         "The most caudal_cache_bytes may be.",
+    ),
+    (
+        "caudal_cache_arena_bytes",
+        "The part of caudal_cache_bytes that is sent without a copy.",
     ),
     ("caudal_cache_blocks", "Full blocks held."),
     (

@@ -11,9 +11,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
+use super::sendfile::Socket;
 use super::{Limits, Shared};
 use crate::telemetry::Instruments;
 
@@ -54,7 +54,7 @@ impl Drop for Answering {
 
 /// A socket with deadlines.
 pub(super) struct Guarded {
-    socket: TcpStream,
+    socket: Socket,
     limits: Arc<Limits>,
     instruments: Arc<Instruments>,
     busy: Busy,
@@ -101,7 +101,7 @@ struct Deadline {
 }
 
 impl Guarded {
-    pub(super) fn new(socket: TcpStream, shared: &Shared, busy: Busy) -> Self {
+    pub(super) fn new(socket: Socket, shared: &Shared, busy: Busy) -> Self {
         Self {
             socket,
             limits: shared.limits.clone(),

@@ -12,11 +12,13 @@ use tokio::sync::Semaphore;
 
 use tcp::Share;
 
+use crate::cache::Arena;
 use crate::exchange::Answer;
 use crate::telemetry::Instruments;
 
 mod drain;
 mod guard;
+mod sendfile;
 mod tcp;
 
 pub use drain::{Drain, Draining};
@@ -48,6 +50,7 @@ pub struct Transport {
     /// One list for every worker.
     sockets: Vec<Vec<std::net::TcpListener>>,
     addrs: Vec<SocketAddr>,
+    arena: Option<Arc<Arena>>,
 }
 
 /// What every connection shares.
@@ -57,6 +60,8 @@ struct Shared {
     connections: Arc<Semaphore>,
     instruments: Arc<Instruments>,
     drain: Draining,
+    /// Whose bytes are sent without a copy.
+    arena: Option<Arc<Arena>>,
 }
 
 /// The workers' threads.
@@ -98,7 +103,13 @@ impl Transport {
             name,
             sockets,
             addrs,
+            arena: None,
         })
+    }
+
+    /// Sends the arena's bytes from its file, without a copy.
+    pub fn sending_from(self, arena: Option<Arc<Arena>>) -> Self {
+        Self { arena, ..self }
     }
 
     /// The addresses bound, with the ports the system chose where 0 was asked for.
@@ -123,6 +134,7 @@ impl Transport {
             limits: Arc::new(limits),
             instruments,
             drain,
+            arena: self.arena,
         };
         let mut threads = Vec::new();
         for (index, sockets) in self.sockets.into_iter().enumerate() {

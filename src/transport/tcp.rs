@@ -17,8 +17,8 @@ use hyper_util::server::conn::auto::Builder;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::Shared;
 use super::guard::{Answering, Busy, Guarded};
+use super::{Shared, sendfile};
 use crate::exchange::{Answer, Body, Peer, Request, Response};
 use crate::telemetry::Instruments;
 
@@ -136,7 +136,8 @@ async fn serve<A: Answer>(stream: TcpStream, addr: SocketAddr, answer: A, shared
     let _open = Open::count(instruments.clone());
     prepare(&stream);
     let busy = Busy::default();
-    let io = Guarded::new(stream, &shared, busy.clone());
+    let socket = sendfile::Socket::new(stream, shared.arena.clone());
+    let io = Guarded::new(socket, &shared, busy.clone());
     let body_timeout = shared.limits.body_timeout;
     let service = service_fn(move |request| {
         let (answer, answering) = (answer.clone(), busy.begin());
