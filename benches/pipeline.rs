@@ -1,184 +1,23 @@
 //! What a request costs inside caudal: the whole pipeline over memory storage (a request in; head and body
 //! out), and its parts: range arithmetic, the cache lookup, following a block that is being filled.
+//!
+//! `make bench` holds each to its budget in `budgets.toml`.
 
+use std::hash::{DefaultHasher, Hasher};
 use std::hint::black_box;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::process::ExitCode;
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
-use caudal::cache::{
-    AssetKey, Cache, First, Lifetimes, Placement, Rules, Settings, Slot, StorageId,
-};
-use caudal::delivery::{Compression, Delivery};
-use caudal::exchange::{Peer, Request, Response};
-use caudal::handler::{CacheControl, Cors, Handler, Parts, Route, Routes};
-use caudal::media::{AssetPath, Class, RangeSet};
-use caudal::storage::Storage;
-use caudal::storage::memory::{Attributes, Memory};
-use caudal::telemetry::{AccessLog, Instruments};
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use http_body_util::BodyExt;
-use tokio::runtime::Runtime;
+use caudal::cache::{AssetKey, First, Slot, StorageId};
+use caudal::media::{AssetPath, RangeSet};
+use caudal::storage::memory::Attributes;
+use criterion::{BenchmarkId, Criterion, Throughput};
 
-const KIB: usize = 1 << 10;
-const MIB: usize = 1 << 20;
+mod support;
 
-/// Bodies of these sizes, in bytes: a playlist, a small segment, a segment, a large one.
-const SIZES: [(&str, usize); 4] = [
-    ("2KiB", 2 * KIB),
-    ("64KiB", 64 * KIB),
-    ("1MiB", MIB),
-    ("4MiB", 4 * MIB),
-];
-
-struct House {
-    viewers: Runtime,
-    background: Runtime,
-    storage: Arc<Memory>,
-    cache: Arc<Cache>,
-    instruments: Arc<Instruments>,
-}
-
-impl House {
-    fn build() -> Self {
-        let background = Runtime::new().expect("a runtime");
-        let viewers = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .expect("a runtime");
-        let instruments = Arc::new(Instruments::new());
-        let storage = Arc::new(Memory::new());
-        for (name, size) in SIZES {
-            put(&storage, &format!("{name}.m4s"), vec![7; size]);
-        }
-        put(&storage, "playlist.m3u8", playlist());
-        let storages: Vec<Arc<dyn Storage>> = vec![storage.clone()];
-        let handle = background.handle().clone();
-        let cache = Cache::new(settings(), storages, handle, instruments.clone());
-        Self {
-            viewers,
-            background,
-            storage,
-            cache,
-            instruments,
-        }
-    }
-
-    fn handler(&self) -> Handler {
-        let compression = Compression {
-            enabled: true,
-            min: 860,
-            max: 8 << 20,
-            level: 6,
-            memory: 16 << 20,
-        };
-        let route = Route {
-            path: "/".into(),
-            storage: StorageId(0),
-            strip_prefix: false,
-            prepend: String::new(),
-            instruments: Arc::new(self.instruments.route("/")),
-        };
-        let value = http::HeaderValue::from_static("public, max-age=60");
-        Handler::new(Parts {
-            routes: Routes::new(vec![route], Arc::new(self.instruments.route("-"))),
-            delivery: Delivery::new(
-                self.cache.clone(),
-                compression,
-                self.background.handle().clone(),
-            ),
-            cors: Cors::new("*", Duration::from_secs(86_400)).expect("an origin"),
-            cache_control: CacheControl {
-                absent: value.clone(),
-                classes: Class::ALL.map(|_| value.clone()),
-                honour_object: true,
-            },
-            access_log: log(&self.instruments),
-            instruments: self.instruments.clone(),
-        })
-    }
-}
-
-/// The log as a server has it, into nothing: what a line costs the request is part of the figure.
-fn log(instruments: &Arc<Instruments>) -> AccessLog {
-    let format = caudal::telemetry::Format::Json;
-    AccessLog::to(std::io::sink(), format, instruments.clone())
-        .expect("a thread")
-        .0
-}
-
-fn put(storage: &Memory, name: &str, bytes: Vec<u8>) {
-    let path = AssetPath::from_decoded(name).expect("a path");
-    storage.insert(path, bytes, Attributes::default());
-}
-
-fn playlist() -> Vec<u8> {
-    let segments: String = (1..80)
-        .map(|n| format!("#EXTINF:4.0,\nseg-{n}.m4s\n"))
-        .collect();
-    format!("#EXTM3U\n#EXT-X-TARGETDURATION:4\n{segments}#EXT-X-ENDLIST\n").into_bytes()
-}
-
-fn settings() -> Settings {
-    let hour = Duration::from_secs(3600);
-    let lifetimes = Lifetimes {
-        fresh: hour,
-        stale_while_revalidate: hour,
-        stale_if_error: hour,
-        no_store: false,
-    };
-    Settings {
-        memory: 256 << 20,
-        fill_reserve: 64 << 20,
-        block: 1 << 20,
-        run: 8 << 20,
-        placement: Placement::Hot,
-        fill_wait: Duration::from_secs(2),
-        fill_timeout: Duration::from_secs(60),
-        fill_attempts: 4,
-        versions_memory: 16 << 20,
-        absent: Duration::from_secs(5),
-        rules: Rules {
-            classes: [lifetimes; Class::ALL.len()],
-            honour_object: true,
-        },
-    }
-}
-
-fn request(path: &str, headers: &[(&'static str, &'static str)]) -> Request {
-    let mut map = http::HeaderMap::new();
-    for (name, value) in [
-        ("host", "origin.example"),
-        ("user-agent", "Amazon CloudFront"),
-    ]
-    .iter()
-    .chain(headers)
-    {
-        map.insert(*name, http::HeaderValue::from_static(value));
-    }
-    Request {
-        method: http::Method::GET,
-        uri: path.parse().expect("a target"),
-        version: http::Version::HTTP_11,
-        headers: map,
-        peer: Peer {
-            addr: ([127, 0, 0, 1], 4711).into(),
-        },
-        received: Instant::now(),
-    }
-}
-
-async fn read(response: Response) -> usize {
-    let mut body = response.body;
-    let mut bytes = 0;
-    while let Some(frame) = body.frame().await {
-        bytes += frame
-            .expect("a whole body")
-            .data_ref()
-            .map_or(0, Bytes::len);
-    }
-    bytes
-}
+use support::budgets;
+use support::house::{House, KIB, MIB, SIZES, read, request};
 
 fn pipeline(c: &mut Criterion) {
     let house = House::build();
@@ -266,7 +105,7 @@ fn parts(c: &mut Criterion) {
     let open = || async {
         house
             .cache
-            .open(&key, First::From(0))
+            .open(&key, First::From(0), Instant::now())
             .await
             .expect("a version")
     };
@@ -287,5 +126,24 @@ fn parts(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, pipeline, miss, parts);
-criterion_main!(benches);
+/// Work that has nothing to do with caudal: budgets are multiples of it, so that a slow machine does not break them.
+fn calibration(c: &mut Criterion) {
+    let bytes = vec![7_u8; 4 * KIB];
+    c.bench_function(budgets::CALIBRATION, |b| {
+        b.iter(|| {
+            let mut hasher = DefaultHasher::new();
+            hasher.write(&black_box(&bytes).to_vec());
+            hasher.finish()
+        });
+    });
+}
+
+fn main() -> ExitCode {
+    let begun = SystemTime::now();
+    let mut criterion = Criterion::default().configure_from_args();
+    for bench in [calibration, pipeline, miss, parts] {
+        bench(&mut criterion);
+    }
+    criterion.final_summary();
+    budgets::judge(begun)
+}

@@ -311,7 +311,7 @@ mod tests {
         std::mem::forget(old);
         arena.slots().returned.push(0);
         let _new = store(&arena, b'n');
-        assert!(receive(peer, sent).iter().any(|byte| *byte == b'n'));
+        assert!(receive(peer, sent).contains(&b'n'));
     }
 
     proptest::proptest! {

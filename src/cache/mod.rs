@@ -3,8 +3,9 @@
 //! Read [`Cache::open`] first (which version is served), then [`Cache::window`] (which blocks are there,
 //! which are on their way, which have to be fetched). `fill.rs` fetches.
 
+use std::any::Any;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use moka::sync::Cache as Moka;
@@ -41,9 +42,9 @@ pub use lookup::{Failure, Found, Lookup, Reason, Status};
 pub use open::First;
 pub use window::{Slot, Window};
 
-/// What an entry of the version table is charged beyond its name, in bytes: the version, its metadata,
-/// and moka's own bookkeeping.
-const ENTRY: u32 = 768;
+/// What an entry of the version table is charged beyond its name, in bytes: the version, its metadata, the headers
+/// worked out of it, and moka's own bookkeeping.
+const ENTRY: u32 = 1280;
 
 /// Blocks that are let go at once when a version is replaced.
 const MOST_FORGOTTEN: u64 = 65_536;
@@ -117,7 +118,9 @@ pub struct Version {
     /// What kind of asset, by its name.
     pub kind: Kind,
     /// Whether a manifest still changes; known once somebody read it.
-    liveness: std::sync::OnceLock<Liveness>,
+    liveness: OnceLock<Liveness>,
+    /// See [`Version::worked_out`].
+    worked_out: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 /// The versions and blocks at hand, and those on their way. Shared by `Arc`; fills run on the background
@@ -301,7 +304,8 @@ impl Version {
             kind: Kind::of(&asset.path),
             id: VersionId::new(asset, meta.validator.clone(), meta.len),
             meta,
-            liveness: std::sync::OnceLock::new(),
+            liveness: OnceLock::new(),
+            worked_out: OnceLock::new(),
         }
     }
 
@@ -314,6 +318,16 @@ impl Version {
                 .copied()
                 .unwrap_or(Liveness::Live { refresh: None }),
         )
+    }
+
+    /// What follows from this version alone, worked out once and kept as long as it. The cache does not look into it;
+    /// one layer above may keep one thing here.
+    ///
+    /// # Panics
+    /// Where two layers keep two.
+    pub fn worked_out<T: Any + Send + Sync>(&self, work_out: impl FnOnce() -> T) -> &T {
+        let kept = self.worked_out.get_or_init(|| Box::new(work_out()));
+        kept.downcast_ref().expect("one layer keeps one thing here")
     }
 
     /// Whether somebody has read this manifest.

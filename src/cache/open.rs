@@ -50,11 +50,16 @@ impl Cache {
     ///
     /// # Errors
     /// Why there is none. [`storage::Error::NotFound`] may itself come from the cache.
-    pub async fn open(self: &Arc<Self>, key: &AssetKey, first: First) -> Result<Found, Failure> {
+    pub async fn open(
+        self: &Arc<Self>,
+        key: &AssetKey,
+        first: First,
+        now: Instant,
+    ) -> Result<Found, Failure> {
         let Some(entry) = self.versions.get(key) else {
             return self.ask(key, None, first).await;
         };
-        let age = entry.confirmed.elapsed();
+        let age = now.saturating_duration_since(entry.confirmed);
         let version = match &entry.known {
             Known::Present(version) => version.clone(),
             Known::Absent if age < self.settings.absent => {

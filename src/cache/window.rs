@@ -48,6 +48,11 @@ impl Cache {
             .end
             .div_ceil(size)
             .min(first + self.settings.run / size);
+        if last == first + 1
+            && let Some(window) = self.one_block(version, first, range)
+        {
+            return window;
+        }
         let keys: Vec<BlockKey> = (first..last)
             .map(|index| block_key(version, index))
             .collect();
@@ -77,6 +82,23 @@ impl Cache {
             }
         }
         window
+    }
+
+    /// The window of a range that lies within one block, where that is full: most requests are so.
+    fn one_block(
+        self: &Arc<Self>,
+        version: &Arc<Version>,
+        index: u64,
+        range: &Range<u64>,
+    ) -> Option<Window> {
+        let key = block_key(version, index);
+        let block = self.memory.get(&key)?;
+        self.asked(&key, &block, range.end - range.start);
+        Some(Window {
+            blocks: [Slot::Pinned(block)].into(),
+            held: 1,
+            ..Window::default()
+        })
     }
 
     /// Fills the gaps of a look, from the flight table or by sending for them.

@@ -3,6 +3,7 @@
 //! Read [`Delivery::open`] first. Text (playlists, manifests, subtitles) is read whole, as its content
 //! decides how long it lives and it can be compressed; everything else streams block by block.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -111,7 +112,7 @@ impl Delivery {
             version,
             lookup,
             at_hand,
-        } = self.cache.open(&ask.asset, ask.first).await?;
+        } = self.cache.open(&ask.asset, ask.first, begun).await?;
         let mut content = Content {
             encoding: Encoding::Identity,
             len: version.meta.len,
@@ -151,11 +152,11 @@ impl Delivery {
 
 impl Content {
     /// The entity tag of what is served: the variant's own where it is compressed.
-    pub fn etag(&self) -> String {
+    pub fn etag(&self) -> Cow<'_, str> {
         let etag = &self.version.meta.validator.etag;
         match (self.encoding, etag.strip_suffix('"')) {
-            (Encoding::Gzip, Some(open)) => format!("{open}-gzip\""),
-            _ => etag.to_string(),
+            (Encoding::Gzip, Some(open)) => format!("{open}-gzip\"").into(),
+            _ => Cow::Borrowed(etag),
         }
     }
 

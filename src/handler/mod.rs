@@ -12,6 +12,7 @@ mod cache_status;
 mod conditional;
 mod cors;
 mod encoding;
+mod entity;
 mod error;
 mod multipart;
 mod range;

@@ -1,10 +1,11 @@
 //! What is remembered of a request while it is answered: counted and logged when its body ends.
 
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::header::{HeaderName, RANGE, USER_AGENT};
-use http::{HeaderMap, Method, StatusCode, Version};
+use http::{Method, StatusCode, Version};
 
 use super::Parts;
 use super::error::Error;
@@ -12,9 +13,7 @@ use super::route::Routed;
 use crate::cache::{Lookup, Reason};
 use crate::exchange::{Body, End, Observer, Request, Response};
 use crate::media::Kind;
-use crate::telemetry::{
-    AccessLog, Instruments, Line, RequestInstruments, RequestLabels, StatusClass,
-};
+use crate::telemetry::{Line, RequestInstruments, RequestLabels, StatusClass};
 
 /// CloudFront's id of a request: the key to its own logs.
 const CLOUDFRONT_ID: HeaderName = HeaderName::from_static("x-amz-cf-id");
@@ -30,48 +29,50 @@ const CLIENT_LEFT: u16 = 499;
 
 /// Ends when it is dropped, whatever became of the request: with its body, or before there was one.
 pub(super) struct Record {
-    line: Line,
+    time: SystemTime,
+    peer: IpAddr,
+    method: &'static str,
+    protocol: &'static str,
+    said: Said,
+    route: Option<Arc<str>>,
+    status: u16,
+    reason: Option<&'static str>,
+    first_byte: Duration,
     received: Instant,
     kind: Kind,
     lookup: Lookup,
-    counters: Arc<RequestInstruments>,
-    instruments: Arc<Instruments>,
-    log: AccessLog,
+    /// The route's counters.
+    counters: Option<Arc<RequestInstruments>>,
+    parts: Arc<Parts>,
     ended: bool,
 }
 
 impl Record {
-    pub(super) fn begin(request: &Request, parts: &Parts) -> Self {
+    pub(super) fn begin(request: &Request, parts: &Arc<Parts>) -> Self {
         parts.instruments.requests.begin();
-        let line = Line {
+        Self {
             time: SystemTime::now(),
             peer: request.peer.addr.ip(),
             method: method(&request.method),
-            path: shortened(request.uri.path(), LONGEST_PATH),
             protocol: protocol(request.version),
+            said: Said::of(request),
+            route: None,
             status: CLIENT_LEFT,
-            route: UNROUTED.into(),
-            range: header(&request.headers, &RANGE),
-            user_agent: header(&request.headers, &USER_AGENT),
-            cdn_request_id: header(&request.headers, &CLOUDFRONT_ID),
-            ..Line::default()
-        };
-        Self {
-            line,
+            reason: None,
+            first_byte: Duration::ZERO,
             received: request.received,
             kind: Kind::Other,
             lookup: Lookup::BYPASS,
-            counters: parts.routes.unrouted().clone(),
-            instruments: parts.instruments.clone(),
-            log: parts.access_log.clone(),
+            counters: None,
+            parts: parts.clone(),
             ended: false,
         }
     }
 
     pub(super) fn routed(&mut self, routed: &Routed) {
-        self.line.route = routed.route.clone();
+        self.route = Some(routed.route.clone());
         self.kind = routed.kind;
-        self.counters = routed.instruments.clone();
+        self.counters = Some(routed.instruments.clone());
     }
 
     pub(super) fn found(&mut self, lookup: Lookup) {
@@ -80,13 +81,19 @@ impl Record {
 
     /// The request is refused. What is our fault is told to whoever runs this, in the storage's own words.
     pub(super) fn refused(&mut self, error: &Error, status: StatusCode) {
-        self.line.reason = Some(error.reason());
+        self.reason = Some(error.reason());
         if status.is_server_error()
-            && let Some(held_back) = self.instruments.warnings.pass()
+            && let Some(held_back) = self.parts.instruments.warnings.pass()
         {
             let status = status.as_u16();
-            tracing::warn!(path = self.line.path, status, %error, held_back, "request failed");
+            let path = self.said.path();
+            tracing::warn!(path, status, %error, held_back, "request failed");
         }
+    }
+
+    fn counters(&self) -> &RequestInstruments {
+        let unrouted = self.parts.routes.unrouted();
+        self.counters.as_ref().unwrap_or(unrouted)
     }
 
     pub(super) fn lookup(&self) -> &Lookup {
@@ -95,20 +102,21 @@ impl Record {
 
     /// The head is ready: the rest is counted when the body ends.
     pub(super) fn finish(mut self, mut answer: Response) -> Response {
-        self.line.first_byte = self.received.elapsed();
-        self.line.status = answer.status.as_u16();
+        self.first_byte = self.received.elapsed();
+        self.status = answer.status.as_u16();
         let cache = self.lookup.status;
-        self.counters
-            .first_byte((cache as usize, cache.as_str()), self.line.first_byte);
-        self.instruments.requests.looked_up(cache.is_hit());
+        self.counters()
+            .first_byte((cache as usize, cache.as_str()), self.first_byte);
+        let instruments = &self.parts.instruments;
+        instruments.requests.looked_up(cache.is_hit());
         if let Some(reason) = self.lookup.reason {
-            self.instruments.cache.miss(reason.as_str());
+            instruments.cache.miss(reason.as_str());
         }
         if self.lookup.collapsed {
-            self.instruments.requests.coalesced();
+            instruments.requests.coalesced();
         }
         let mut body = std::mem::replace(&mut answer.body, Body::empty());
-        if self.line.method == "HEAD" {
+        if self.method == "HEAD" {
             // Errors have a text, which HEAD does without.
             body = Body::empty();
         }
@@ -118,26 +126,97 @@ impl Record {
 
     fn end(&mut self, end: End, sent: u64) {
         self.ended = true;
-        let mut line = std::mem::take(&mut self.line);
-        line.bytes = sent;
-        line.duration = self.received.elapsed();
-        line.kind = self.kind.as_str();
-        line.cache = self.lookup.status.as_str();
-        line.reason = line.reason.or(self.lookup.reason.map(Reason::as_str));
-        match end {
-            End::Complete => {}
-            End::Abandoned => line.cut_by = Some("client"),
-            End::Broken(reason) => (line.cut_by, line.reason) = (Some("storage"), Some(reason)),
-        }
+        let duration = self.received.elapsed();
+        let lookup = &self.lookup;
+        let (cut_by, broken) = match end {
+            End::Complete => (None, None),
+            End::Abandoned => (Some("client"), None),
+            End::Broken(reason) => (Some("storage"), Some(reason)),
+        };
         let labels = RequestLabels {
             kind: (self.kind as usize, self.kind.as_str()),
-            class: StatusClass::of(line.status),
-            cache: (self.lookup.status as usize, self.lookup.status.as_str()),
+            class: StatusClass::of(self.status),
+            cache: (lookup.status as usize, lookup.status.as_str()),
         };
-        self.counters.end(labels, sent, line.duration);
-        let failed = labels.class == StatusClass::ServerError || matches!(end, End::Broken(_));
-        self.instruments.requests.end(sent, failed);
-        self.log.write(line);
+        self.counters().end(labels, sent, duration);
+        let failed = labels.class == StatusClass::ServerError || broken.is_some();
+        self.parts.instruments.requests.end(sent, failed);
+        self.parts.access_log.write(&Line {
+            time: self.time,
+            peer: self.peer,
+            method: self.method,
+            path: self.said.path(),
+            protocol: self.protocol,
+            status: self.status,
+            route: self.route.as_deref().unwrap_or(UNROUTED),
+            kind: labels.kind.1,
+            cache: labels.cache.1,
+            reason: broken.or(self.reason).or(lookup.reason.map(Reason::as_str)),
+            range: self.said.range(),
+            bytes: sent,
+            first_byte: self.first_byte,
+            duration,
+            cut_by,
+            user_agent: self.said.user_agent(),
+            cdn_request_id: self.said.cdn_request_id(),
+        });
+    }
+}
+
+/// What the log keeps of a request's own words: shortened, in one piece.
+struct Said {
+    text: Box<str>,
+    /// Where the path, the range, the user agent and the CDN's id end, in that order. Who said nothing of one has it
+    /// empty.
+    ends: [u16; 4],
+}
+
+impl Said {
+    fn of(request: &Request) -> Self {
+        let header = |name| {
+            let value = request
+                .headers
+                .get(name)
+                .and_then(|value| value.to_str().ok());
+            shortened(value.unwrap_or_default(), LONGEST_VALUE)
+        };
+        let parts = [
+            shortened(request.uri.path(), LONGEST_PATH),
+            header(RANGE),
+            header(USER_AGENT),
+            header(CLOUDFRONT_ID),
+        ];
+        let mut text = String::with_capacity(parts.iter().map(|part| part.len()).sum());
+        let ends = parts.map(|part| {
+            text.push_str(part);
+            // 2 KiB and three times 256 bytes at most.
+            text.len() as u16
+        });
+        Self {
+            text: text.into(),
+            ends,
+        }
+    }
+
+    fn path(&self) -> &str {
+        &self.text[..usize::from(self.ends[0])]
+    }
+
+    fn range(&self) -> Option<&str> {
+        self.part(1)
+    }
+
+    fn user_agent(&self) -> Option<&str> {
+        self.part(2)
+    }
+
+    fn cdn_request_id(&self) -> Option<&str> {
+        self.part(3)
+    }
+
+    fn part(&self, place: usize) -> Option<&str> {
+        let (start, end) = (self.ends[place - 1], self.ends[place]);
+        (start < end).then(|| &self.text[usize::from(start)..usize::from(end)])
     }
 }
 
@@ -180,16 +259,12 @@ fn protocol(version: Version) -> &'static str {
     }
 }
 
-fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    Some(shortened(headers.get(name)?.to_str().ok()?, LONGEST_VALUE))
-}
-
-fn shortened(text: &str, longest: usize) -> String {
+fn shortened(text: &str, longest: usize) -> &str {
     let mut end = text.len().min(longest);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    text[..end].to_owned()
+    &text[..end]
 }
 
 #[cfg(test)]
@@ -213,6 +288,23 @@ pub(super) mod tests {
             },
             received: Instant::now(),
         }
+    }
+
+    #[test]
+    fn what_was_said_is_kept_apart() {
+        let mut asked = request("GET", "/a.m4s?token=secret");
+        assert_eq!(Said::of(&asked).path(), "/a.m4s");
+        assert_eq!(Said::of(&asked).range(), None);
+        let id = http::HeaderValue::from_static("abc==");
+        asked.headers.insert(CLOUDFRONT_ID, id);
+        let long = http::HeaderValue::from_str(&"r".repeat(300)).unwrap();
+        asked.headers.insert(RANGE, long);
+        let said = Said::of(&asked);
+        assert_eq!(said.range().unwrap().len(), LONGEST_VALUE);
+        assert_eq!(
+            (said.user_agent(), said.cdn_request_id()),
+            (None, Some("abc=="))
+        );
     }
 
     #[test]

@@ -9,11 +9,15 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::cache_status;
+use super::entity::Entity;
 use super::range::Selection;
 use crate::cache::Lookup;
 use crate::delivery::{Content, Encoding, Timing};
 use crate::exchange::{Body, Response};
 use crate::media::{Class, range};
+
+/// Room for the headers of an answer, CORS and those of the transport included.
+const HEADERS: usize = 24;
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
@@ -33,23 +37,14 @@ pub(super) struct Head(HeaderMap);
 
 impl Head {
     pub(super) fn of(content: &Content, cache_control: &CacheControl) -> Self {
-        let meta = &content.version.meta;
-        let mut headers = HeaderMap::with_capacity(24);
-        put(&mut headers, ETAG, &content.etag());
-        if let Some(modified) = meta.last_modified {
-            put(
-                &mut headers,
-                LAST_MODIFIED,
-                &httpdate::fmt_http_date(modified),
-            );
-        }
-        let own = meta
-            .cache_control
-            .as_ref()
-            .filter(|_| cache_control.honour_object);
-        let own = own.and_then(|own| HeaderValue::from_str(own).ok());
-        let by_class = || cache_control.classes[content.class() as usize].clone();
-        headers.insert(CACHE_CONTROL, own.unwrap_or_else(by_class));
+        let entity = Entity::of(content);
+        let mut headers = HeaderMap::with_capacity(HEADERS);
+        put(&mut headers, ETAG, entity.etag.clone());
+        put(&mut headers, LAST_MODIFIED, entity.last_modified.clone());
+        let own = entity.cache_control.as_ref();
+        let own = own.filter(|_| cache_control.honour_object);
+        let by_class = || &cache_control.classes[content.class() as usize];
+        headers.insert(CACHE_CONTROL, own.unwrap_or_else(by_class).clone());
         // RFC 9111 §5.1: caches on the way count from when storage confirmed it, not from now.
         headers.insert(AGE, content.lookup.age.as_secs().into());
         if content.version.kind.compressible() {
@@ -70,37 +65,30 @@ impl Head {
     /// The answer that sends `selection`; `body` is empty for HEAD, the headers are not.
     pub(super) fn with(mut self, selection: &Selection, content: &Content, body: Body) -> Response {
         self.status_headers(content.lookup, content.timing);
+        let entity = Entity::of(content);
         let mut headers = self.0;
         let (status, len) = match selection {
             Selection::Whole => (StatusCode::OK, content.len),
             Selection::Single(range) => {
-                put(
-                    &mut headers,
-                    CONTENT_RANGE,
-                    &range::content_range(range, content.len),
-                );
+                let part = range::content_range(range, content.len);
+                put(&mut headers, CONTENT_RANGE, written(part));
                 (StatusCode::PARTIAL_CONTENT, range.end - range.start)
             }
             Selection::Multi(multipart) => (StatusCode::PARTIAL_CONTENT, multipart.len()),
         };
         headers.insert(CONTENT_LENGTH, len.into());
         match selection {
-            Selection::Multi(multipart) => {
-                put(&mut headers, CONTENT_TYPE, &multipart.content_type())
-            }
-            _ => put(&mut headers, CONTENT_TYPE, content.media_type()),
+            Selection::Multi(multipart) => put(
+                &mut headers,
+                CONTENT_TYPE,
+                written(multipart.content_type()),
+            ),
+            _ => put(&mut headers, CONTENT_TYPE, entity.media_type.clone()),
         }
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        match (content.encoding, &content.version.meta.content_encoding) {
-            (Encoding::Gzip, _) => {
-                headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            }
-            (Encoding::Identity, own) => {
-                headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-                if let Some(own) = own {
-                    put(&mut headers, CONTENT_ENCODING, own);
-                }
-            }
+        put(&mut headers, CONTENT_ENCODING, entity.encoding.clone());
+        if content.encoding == Encoding::Identity {
+            headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         }
         Response {
             status,
@@ -110,28 +98,39 @@ impl Head {
     }
 
     fn status_headers(&mut self, lookup: Lookup, timing: Timing) {
-        put(
-            &mut self.0,
-            cache_status::NAME,
-            &cache_status::of(&lookup, None),
-        );
-        put(&mut self.0, SERVER_TIMING, &server_timing(timing));
+        let status = cache_status::of(&lookup, None);
+        put(&mut self.0, cache_status::NAME, written(status));
+        put(&mut self.0, SERVER_TIMING, written(server_timing(timing)));
     }
 }
 
+/// `cache;dur=0.012, storage;dur=38.201`: milliseconds to the microsecond (Server Timing, W3C).
 fn server_timing(timing: Timing) -> String {
-    let millis = |duration: Duration| duration.as_secs_f64() * 1e3;
-    let cache = format!("cache;dur={:.3}", millis(timing.cache));
-    if timing.storage.is_zero() {
-        return cache;
+    let mut text = String::with_capacity(48);
+    text.push_str("cache;dur=");
+    push_millis(&mut text, timing.cache);
+    if !timing.storage.is_zero() {
+        text.push_str(", storage;dur=");
+        push_millis(&mut text, timing.storage);
     }
-    format!("{cache}, storage;dur={:.3}", millis(timing.storage))
+    text
 }
 
-/// Puts a header. A value that cannot stand in one (a control character in an object's own metadata) is
-/// left out: it must not fail the answer.
-fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
+fn push_millis(text: &mut String, duration: Duration) {
+    let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    cache_status::push_number(text, micros / 1000);
+    text.push('.');
+    for place in [100, 10, 1] {
+        text.push(char::from(b'0' + (micros / place % 10) as u8));
+    }
+}
+
+fn written(text: String) -> Option<HeaderValue> {
+    HeaderValue::try_from(text).ok()
+}
+
+fn put(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
+    if let Some(value) = value {
         headers.insert(name, value);
     }
 }

@@ -135,13 +135,15 @@ impl AssetPath {
 
     /// The last segment.
     pub fn file_name(&self) -> &str {
-        self.0.rsplit('/').next().unwrap_or(&self.0)
+        let start = self.0.bytes().rposition(|byte| byte == b'/');
+        &self.0[start.map_or(0, |slash| slash + 1)..]
     }
 
     /// What follows the last dot of the file name, as it is written. `None` for `name`, `.name` and `name.`.
     pub fn extension(&self) -> Option<&str> {
-        let (stem, extension) = self.file_name().rsplit_once('.')?;
-        (!stem.is_empty() && !extension.is_empty()).then_some(extension)
+        let name = self.file_name();
+        let dot = name.bytes().rposition(|byte| byte == b'.')?;
+        (dot > 0 && dot + 1 < name.len()).then(|| &name[dot + 1..])
     }
 }
 

@@ -149,6 +149,9 @@ pub fn content_type(asset: &AssetPath) -> &'static str {
 /// called `.m4s` too.
 const M4S: &str = "video/iso.segment";
 
+/// The longest extension below, and some.
+const LONGEST_EXTENSION: usize = 8;
+
 /// What an extension stands for.
 struct Format {
     kind: Kind,
@@ -159,11 +162,12 @@ struct Format {
 
 impl Format {
     fn of(asset: &AssetPath) -> Option<Self> {
+        let written = asset.extension()?.as_bytes();
+        let mut lower = [0; LONGEST_EXTENSION];
         // Longer than every known extension: nothing to look up.
-        let extension = asset
-            .extension()
-            .filter(|e| e.len() <= 8)?
-            .to_ascii_lowercase();
+        let extension = lower.get_mut(..written.len())?;
+        extension.copy_from_slice(written);
+        extension.make_ascii_lowercase();
         let plain = |kind, mime| {
             Some(Self {
                 kind,
@@ -178,7 +182,7 @@ impl Format {
                 fragmented: true,
             })
         };
-        match extension.as_str() {
+        match std::str::from_utf8(extension).ok()? {
             "m3u8" | "m3u" => plain(Kind::HlsPlaylist, "application/vnd.apple.mpegurl"),
             "mpd" => plain(Kind::DashManifest, "application/dash+xml"),
             "mpp" => plain(Kind::DashManifest, "application/dash-patch+xml"),
@@ -221,13 +225,13 @@ impl Format {
 /// Whether a file name says "initialization segment": `init` that no letter follows, as in `init.mp4`, `init-0.m4s`,
 /// `video_init.mp4`, `stream-init.0.mp4`; `initial-scene.mp4` is media.
 fn is_init(file_name: &str) -> bool {
-    let name = file_name.to_ascii_lowercase();
-    name.match_indices("init").any(|(at, word)| {
-        name[at + word.len()..]
-            .chars()
-            .next()
-            .is_none_or(|next| !next.is_alphabetic())
-    })
+    const WORD: &[u8] = b"init";
+    let is_word = |(at, four): (usize, &[u8])| {
+        let after = || file_name[at + WORD.len()..].chars().next();
+        four.eq_ignore_ascii_case(WORD) && after().is_none_or(|next| !next.is_alphabetic())
+    };
+    let mut fours = file_name.as_bytes().windows(WORD.len()).enumerate();
+    fours.any(is_word)
 }
 
 #[cfg(test)]

@@ -1,17 +1,20 @@
-//! One line a request, written by a thread of its own: a slow disk or terminal never slows a viewer.
+//! One line a request. Viewers' threads put lines into a buffer; a thread of its own writes them, so that a slow disk
+//! or terminal never slows a viewer.
 
-use std::io::{self, BufWriter, Write};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::cell::RefCell;
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
-use serde::Serialize;
-
 use super::Instruments;
 
-/// Lines that may wait for the writer; more are dropped and counted.
-const QUEUE: usize = 8192;
+mod json;
+mod text;
+
+/// Bytes that may wait for the writer; lines past them are dropped and counted.
+const MOST_WAITING: usize = 4 << 20;
 
 /// After a line arrived the writer lets more gather for so long: one wake-up and one write for many.
 const GATHER: Duration = Duration::from_millis(20);
@@ -25,82 +28,75 @@ pub enum Format {
     Text,
 }
 
-/// What is logged of one request. Field names are an interface: log pipelines parse them.
-#[derive(Debug, Serialize)]
-pub struct Line {
+/// What is logged of one request. Its fields' names in JSON are an interface: log pipelines parse them.
+#[derive(Debug, Clone, Copy)]
+pub struct Line<'a> {
     /// When the request's head was complete.
-    #[serde(serialize_with = "rfc3339")]
     pub time: SystemTime,
     /// The peer's address, without its port.
-    pub peer: std::net::IpAddr,
+    pub peer: IpAddr,
     /// The request method.
     pub method: &'static str,
     /// The path without the query: queries carry tokens.
-    pub path: String,
+    pub path: &'a str,
     /// HTTP version.
     pub protocol: &'static str,
     /// Status code sent.
     pub status: u16,
     /// The route that matched, or `-`.
-    pub route: Arc<str>,
+    pub route: &'a str,
     /// The kind of asset.
     pub kind: &'static str,
     /// How the cache came by the answer.
     pub cache: &'static str,
     /// Why it was not a hit, or why it failed.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
     /// The Range header.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub range: Option<String>,
+    pub range: Option<&'a str>,
     /// Body bytes sent.
     pub bytes: u64,
-    /// From the request's head to the answer's, in milliseconds.
-    #[serde(serialize_with = "millis", rename = "first_byte_ms")]
+    /// From the request's head to the answer's: `first_byte_ms`.
     pub first_byte: Duration,
-    /// From the request's head to the end of the body, in milliseconds.
-    #[serde(serialize_with = "millis", rename = "duration_ms")]
+    /// From the request's head to the end of the body: `duration_ms`.
     pub duration: Duration,
     /// Whether the body was sent whole; else who ended it: `client` or `storage`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub cut_by: Option<&'static str>,
     /// The User-Agent header, shortened.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub user_agent: Option<String>,
+    pub user_agent: Option<&'a str>,
     /// CloudFront's id of the request.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cdn_request_id: Option<String>,
+    pub cdn_request_id: Option<&'a str>,
 }
 
-impl Default for Line {
-    fn default() -> Self {
-        Self {
-            time: SystemTime::UNIX_EPOCH,
-            peer: std::net::Ipv4Addr::UNSPECIFIED.into(),
-            method: "",
-            path: String::new(),
-            protocol: "",
-            status: 0,
-            route: Arc::default(),
-            kind: "",
-            cache: "",
-            reason: None,
-            range: None,
-            bytes: 0,
-            first_byte: Duration::ZERO,
-            duration: Duration::ZERO,
-            cut_by: None,
-            user_agent: None,
-            cdn_request_id: None,
-        }
-    }
-}
-
-/// Where lines are handed in. Cheap to clone; never blocks.
+/// Where lines are handed in. Cheap to clone; never waits for the writer.
 #[derive(Debug, Clone)]
 pub struct AccessLog {
-    lines: Option<SyncSender<Line>>,
+    lines: Option<Arc<Lines>>,
     instruments: Arc<Instruments>,
+}
+
+/// The viewers' end of the buffer. When the last clone is dropped, the writer ends.
+#[derive(Debug)]
+struct Lines {
+    waiting: Arc<Waiting>,
+    format: Format,
+}
+
+/// Lines on their way to the writer.
+#[derive(Debug, Default)]
+struct Waiting {
+    buffer: Mutex<Buffer>,
+    arrived: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Buffer {
+    bytes: Vec<u8>,
+    closed: bool,
+}
+
+thread_local! {
+    // A line is formatted here, so that the buffer is locked for a copy and no longer.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 impl AccessLog {
@@ -113,18 +109,25 @@ impl AccessLog {
     }
 
     /// A log into `out`. The thread ends, with everything written, when the last clone is dropped.
+    ///
+    /// # Errors
+    /// When the system refuses the thread.
     pub fn to(
         out: impl Write + Send + 'static,
         format: Format,
         instruments: Arc<Instruments>,
     ) -> io::Result<(Self, JoinHandle<()>)> {
-        let (lines, queue) = sync_channel(QUEUE);
+        let waiting = Arc::new(Waiting::default());
+        let lines = Lines {
+            waiting: waiting.clone(),
+            format,
+        };
         let writer = std::thread::Builder::new()
             .name("access-log".into())
-            .spawn(move || write_all(&queue, BufWriter::with_capacity(64 << 10, out), format))?;
+            .spawn(move || write_all(&waiting, out))?;
         Ok((
             Self {
-                lines: Some(lines),
+                lines: Some(Arc::new(lines)),
                 instruments,
             },
             writer,
@@ -132,80 +135,77 @@ impl AccessLog {
     }
 
     /// Hands in a line. Dropped and counted when the writer is too far behind.
-    pub fn write(&self, line: Line) {
-        if let Some(lines) = &self.lines
-            && lines.try_send(line).is_err()
-        {
-            self.instruments.log_dropped.increment(1);
-        }
+    pub fn write(&self, line: &Line<'_>) {
+        let Some(lines) = &self.lines else { return };
+        SCRATCH.with_borrow_mut(|scratch| {
+            scratch.clear();
+            match lines.format {
+                Format::Json => json::write(scratch, line),
+                Format::Text => text::write(scratch, line),
+            }
+            if !lines.waiting.add(scratch) {
+                self.instruments.log_dropped.increment(1);
+            }
+        });
     }
 }
 
-fn write_all(queue: &Receiver<Line>, mut out: impl Write, format: Format) {
+impl Waiting {
+    /// Adds a line; whether there was room.
+    fn add(&self, line: &[u8]) -> bool {
+        let mut buffer = self.lock();
+        if buffer.bytes.len() + line.len() > MOST_WAITING {
+            return false;
+        }
+        let is_first = buffer.bytes.is_empty();
+        buffer.bytes.extend_from_slice(line);
+        drop(buffer);
+        if is_first {
+            self.arrived.notify_one();
+        }
+        true
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Buffer> {
+        // A line is added whole or not at all.
+        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        self.waiting.lock().closed = true;
+        self.waiting.arrived.notify_one();
+    }
+}
+
+fn write_all(waiting: &Waiting, mut out: impl Write) {
+    let mut bytes = Vec::new();
     loop {
-        let line = match queue.try_recv() {
-            Ok(line) => line,
-            Err(TryRecvError::Empty) => {
-                let _ = out.flush();
-                let Ok(line) = queue.recv() else { return };
-                std::thread::sleep(GATHER);
-                line
-            }
-            Err(TryRecvError::Disconnected) => {
-                let _ = out.flush();
+        let mut buffer = waiting.lock();
+        while buffer.bytes.is_empty() {
+            if buffer.closed {
                 return;
             }
-        };
-        // A log that cannot be written (a closed pipe, a full disk) must not stop the server.
-        let _ = match format {
-            Format::Json => write_json(&mut out, &line),
-            Format::Text => write_text(&mut out, &line),
-        };
-    }
-}
-
-fn write_json(out: &mut impl Write, line: &Line) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, line)?;
-    out.write_all(b"\n")
-}
-
-fn write_text(out: &mut impl Write, line: &Line) -> io::Result<()> {
-    write!(
-        out,
-        "{} {} {} {} {} {} {} B {:.1} ms",
-        humantime::format_rfc3339_millis(line.time),
-        line.peer,
-        line.method,
-        line.path,
-        line.status,
-        line.cache,
-        line.bytes,
-        line.duration.as_secs_f64() * 1e3,
-    )?;
-    for (name, value) in [
-        ("reason", line.reason),
-        ("range", line.range.as_deref()),
-        ("cut by", line.cut_by),
-    ] {
-        if let Some(value) = value {
-            write!(out, " {name}={value}")?;
+            let waited = waiting.arrived.wait(buffer);
+            buffer = waited.unwrap_or_else(PoisonError::into_inner);
         }
+        if !buffer.closed {
+            drop(buffer);
+            std::thread::sleep(GATHER);
+            buffer = waiting.lock();
+        }
+        std::mem::swap(&mut buffer.bytes, &mut bytes);
+        drop(buffer);
+        // A log that cannot be written (a closed pipe, a full disk) must not stop the server.
+        let _ = out.write_all(&bytes).and_then(|()| out.flush());
+        bytes.clear();
     }
-    writeln!(out)
-}
-
-fn millis<S: serde::Serializer>(duration: &Duration, s: S) -> Result<S::Ok, S::Error> {
-    s.serialize_f64((duration.as_secs_f64() * 1e6).round() / 1e3)
-}
-
-fn rfc3339<S: serde::Serializer>(time: &SystemTime, s: S) -> Result<S::Ok, S::Error> {
-    s.collect_str(&humantime::format_rfc3339_millis(*time))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Mutex;
 
     #[derive(Clone, Default)]
     struct Sink(Arc<Mutex<Vec<u8>>>);
@@ -220,50 +220,78 @@ mod tests {
         }
     }
 
-    fn written(format: Format) -> String {
-        let sink = Sink::default();
-        let (log, writer) =
-            AccessLog::to(sink.clone(), format, Arc::new(Instruments::new())).unwrap();
-        log.write(Line {
-            time: SystemTime::UNIX_EPOCH,
+    pub(super) fn line() -> Line<'static> {
+        Line {
+            time: SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_007),
             peer: [192, 0, 2, 7].into(),
             method: "GET",
-            path: "/vod/a \"b\".m4s".into(),
+            path: "/vod/a \"b\".m4s",
             protocol: "HTTP/1.1",
             status: 206,
-            route: "/vod/".into(),
+            route: "/vod/",
             kind: "segment",
             cache: "miss",
             reason: Some("unknown"),
-            range: Some("bytes=0-9".into()),
+            range: Some("bytes=0-9"),
             bytes: 10,
             first_byte: Duration::from_micros(1500),
             duration: Duration::from_micros(2500),
             cut_by: None,
             user_agent: None,
             cdn_request_id: None,
-        });
+        }
+    }
+
+    #[test]
+    fn every_line_is_written_before_the_writer_ends() {
+        let sink = Sink::default();
+        let instruments = Arc::new(Instruments::new());
+        let (log, writer) = AccessLog::to(sink.clone(), Format::Json, instruments).unwrap();
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                let log = log.clone();
+                std::thread::spawn(move || (0..500).for_each(|_| log.write(&line())))
+            })
+            .collect();
+        threads
+            .into_iter()
+            .for_each(|thread| thread.join().unwrap());
         drop(log);
         writer.join().unwrap();
-        String::from_utf8(sink.0.lock().unwrap().clone()).unwrap()
+        let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.lines().count(), 2000);
+        assert!(text.lines().all(|l| l == text.lines().next().unwrap()));
     }
 
     #[test]
-    fn a_json_line_parses_and_names_its_fields() {
-        let line: serde_json::Value = serde_json::from_str(written(Format::Json).trim()).unwrap();
-        assert_eq!(line["time"], "1970-01-01T00:00:00.000Z");
-        assert_eq!(line["path"], "/vod/a \"b\".m4s");
-        assert_eq!(line["status"], 206);
-        assert_eq!(line["first_byte_ms"], 1.5);
-        assert!(line.get("cut_by").is_none());
-    }
-
-    #[test]
-    fn a_text_line_is_one_line() {
-        assert_eq!(
-            written(Format::Text),
-            "1970-01-01T00:00:00.000Z 192.0.2.7 GET /vod/a \"b\".m4s 206 miss 10 B 2.5 ms \
-             reason=unknown range=bytes=0-9\n"
+    fn lines_are_dropped_and_counted_while_the_writer_is_stuck() {
+        struct Stuck(std::sync::mpsc::Receiver<()>);
+        impl Write for Stuck {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                let _ = self.0.recv();
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let (release, stuck) = std::sync::mpsc::channel();
+        let instruments = Arc::new(Instruments::new());
+        let (log, writer) = AccessLog::to(Stuck(stuck), Format::Text, instruments.clone()).unwrap();
+        let longest = "x".repeat(1 << 20);
+        for _ in 0..12 {
+            log.write(&Line {
+                path: &longest,
+                ..line()
+            });
+        }
+        assert!(
+            !instruments
+                .render()
+                .contains("caudal_access_log_dropped_total 0")
         );
+        drop(release);
+        drop(log);
+        writer.join().unwrap();
     }
 }

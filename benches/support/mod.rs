@@ -1,0 +1,4 @@
+//! What the benches share.
+
+pub(crate) mod budgets;
+pub(crate) mod house;
