@@ -1,4 +1,4 @@
-//! Puts the SDK's failures in the contract's words. The only place that knows S3's error codes.
+//! Puts what fails in the contract's words. The only place that knows S3's error codes.
 //!
 //! Of what S3 says, only codes and names are quoted: its messages and the SDK's debug output can carry signatures,
 //! key ids and session tokens.
@@ -8,8 +8,10 @@ use std::error::Error as StdError;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use http::{HeaderMap, response};
 
 use super::Timeouts;
+use super::wire::Failure;
 use crate::storage::{Error, Phase};
 
 /// What an error's text and judgement need to know of the storage.
@@ -21,58 +23,51 @@ pub(super) struct Context {
     pub(super) timeouts: Timeouts,
 }
 
-/// Whether the answer says that the credentials are no longer good, and others might be.
-pub(super) fn doubts_credentials<E: ProvideErrorMetadata>(
-    error: &SdkError<E, HttpResponse>,
-) -> bool {
-    matches!(
-        error.code(),
-        Some(
-            "ExpiredToken"
-                | "ExpiredTokenException"
-                | "TokenRefreshRequired"
-                | "InvalidToken"
-                | "InvalidAccessKeyId"
-        )
-    )
+/// Judges a request to which there is no answer.
+pub(super) fn judge_failure(failure: &Failure, context: &Context) -> Error {
+    match failure {
+        Failure::Credentials(cause) => no_credentials(cause, context),
+        Failure::Unbuildable(cause) => unbuildable(&**cause, context),
+        Failure::ConnectTimeout => connect_timeout(context),
+        Failure::Broken(cause) => Error::Unavailable(root_cause(&**cause).into()),
+    }
 }
 
-/// Judges a failed request.
-pub(super) fn judge<E>(error: &SdkError<E, HttpResponse>, context: &Context) -> Error
+/// Judges a request of the SDK's that is no [`Refusal`].
+pub(super) fn judge_sdk<E>(error: &SdkError<E, HttpResponse>, context: &Context) -> Error
 where
-    E: ProvideErrorMetadata + StdError + 'static,
+    E: StdError + 'static,
 {
     match error {
-        SdkError::ServiceError(refused) => {
-            let code = refused.err().code().unwrap_or_default();
-            Answer::new(refused.raw(), code).judge(context)
+        SdkError::ResponseError(_) => {
+            Error::Invalid(format!("unreadable answer: {}", root_cause(error)).into())
         }
-        // Parsing failed, or `CheckRange` refused the answer.
-        SdkError::ResponseError(broken) => match find::<Error>(error) {
-            Some(known) => known.clone(),
-            None if broken.raw().status().is_success() => {
-                Error::Invalid(format!("unreadable answer: {}", root_cause(error)).into())
-            }
-            None => Answer::new(broken.raw(), "").judge(context),
-        },
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => Error::Timeout {
-            phase: Phase::Connect,
-            limit: context.timeouts.connect,
-        },
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => connect_timeout(context),
         SdkError::TimeoutError(_) => Error::Timeout {
             phase: Phase::FirstByte,
             limit: context.timeouts.first_byte,
         },
-        SdkError::ConstructionFailure(_) => misconfigured(format!(
-            "a request to bucket {} cannot be built: {}",
-            context.bucket,
-            root_cause(error)
-        )),
+        SdkError::ConstructionFailure(_) => unbuildable(error, context),
         _ => match find::<CredentialsError>(error) {
             Some(cause) => no_credentials(cause, context),
             None => Error::Unavailable(root_cause(error).into()),
         },
     }
+}
+
+fn connect_timeout(context: &Context) -> Error {
+    Error::Timeout {
+        phase: Phase::Connect,
+        limit: context.timeouts.connect,
+    }
+}
+
+fn unbuildable(error: &(dyn StdError + 'static), context: &Context) -> Error {
+    misconfigured(format!(
+        "a request to bucket {} cannot be built: {}",
+        context.bucket,
+        root_cause(error)
+    ))
 }
 
 fn no_credentials(error: &CredentialsError, context: &Context) -> Error {
@@ -91,24 +86,69 @@ fn no_credentials(error: &CredentialsError, context: &Context) -> Error {
     }
 }
 
-/// A response that is not the object.
-struct Answer<'a> {
+/// An answer that is not the object.
+pub(super) struct Refusal<'a> {
     status: u16,
     code: &'a str,
-    response: &'a HttpResponse,
+    headers: Headers<'a>,
+    /// What came of the body.
+    document: &'a [u8],
 }
 
-impl<'a> Answer<'a> {
-    fn new(response: &'a HttpResponse, code: &'a str) -> Self {
+enum Headers<'a> {
+    Wire(&'a HeaderMap),
+    Sdk(&'a HttpResponse),
+}
+
+impl<'a> Refusal<'a> {
+    /// An answer that was read here.
+    pub(super) fn read(head: &'a response::Parts, document: &'a [u8]) -> Self {
         Self {
-            status: response.status().as_u16(),
-            code,
-            response,
+            status: head.status.as_u16(),
+            code: element(document, "Code").unwrap_or_default(),
+            headers: Headers::Wire(&head.headers),
+            document,
         }
     }
 
+    /// An answer that the SDK read; `None` where there is none, or one that it took for the object.
+    pub(super) fn of_sdk<E: ProvideErrorMetadata>(
+        error: &'a SdkError<E, HttpResponse>,
+    ) -> Option<Self> {
+        let (response, code) = match error {
+            SdkError::ServiceError(refused) => (refused.raw(), refused.err().code()),
+            SdkError::ResponseError(broken) if !broken.raw().status().is_success() => {
+                (broken.raw(), None)
+            }
+            _ => return None,
+        };
+        Some(Self {
+            status: response.status().as_u16(),
+            code: code.unwrap_or_default(),
+            headers: Headers::Sdk(response),
+            document: response.body().bytes().unwrap_or_default(),
+        })
+    }
+
+    /// Whether the answer says that the credentials are no longer good, and others might be.
+    pub(super) fn doubts_credentials(&self) -> bool {
+        matches!(
+            self.code,
+            "ExpiredToken"
+                | "ExpiredTokenException"
+                | "TokenRefreshRequired"
+                | "InvalidToken"
+                | "InvalidAccessKeyId"
+        )
+    }
+
+    /// Whether the answer says that this host's clock is wrong.
+    pub(super) fn doubts_clock(&self) -> bool {
+        self.code == "RequestTimeTooSkewed"
+    }
+
     /// First by code, which is exact; then by status, which is all a HEAD tells.
-    fn judge(&self, context: &Context) -> Error {
+    pub(super) fn judge(&self, context: &Context) -> Error {
         self.by_code(context)
             .unwrap_or_else(|| self.by_status(context))
     }
@@ -236,16 +276,23 @@ impl<'a> Answer<'a> {
     }
 
     fn header(&self, name: &str) -> Option<&str> {
-        self.response.headers().get(name)
+        match self.headers {
+            Headers::Wire(headers) => headers.get(name)?.to_str().ok(),
+            Headers::Sdk(response) => response.headers().get(name),
+        }
     }
 
-    /// The text of an element of the error document. These hold plain words and numbers, so no parser is needed.
     fn element(&self, name: &str) -> Option<&str> {
-        let body = std::str::from_utf8(self.response.body().bytes()?).ok()?;
-        let (_, rest) = body.split_once(&format!("<{name}>"))?;
-        rest.split_once(&format!("</{name}>"))
-            .map(|(text, _)| text.trim())
+        element(self.document, name)
     }
+}
+
+/// The text of an element of an error document. These hold plain words and numbers, so no parser is needed.
+fn element<'a>(document: &'a [u8], name: &str) -> Option<&'a str> {
+    let document = std::str::from_utf8(document).ok()?;
+    let (_, rest) = document.split_once(&format!("<{name}>"))?;
+    rest.split_once(&format!("</{name}>"))
+        .map(|(text, _)| text.trim())
 }
 
 /// Whether a server's word can be quoted: short, and of letters, digits and a few marks.
@@ -268,7 +315,7 @@ fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
 }
 
 /// The error and what caused it, outermost first.
-fn chain<'a>(
+pub(super) fn chain<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |&e| e.source())
