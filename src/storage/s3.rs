@@ -2,8 +2,8 @@
 //!
 //! The SDK finds credentials and endpoints, signs, and asks the rare HEAD; reads are sent without it (`wire`). What it
 //! leaves open is here: every answer is checked against what was asked (`answer`), every body is counted and bounded
-//! in time (`body`), and every failure is put in the contract's words in one place (`refusal`). Nothing is asked
-//! twice here: [`Retry`](super::Retry) does that, and counts.
+//! in time (`body`), and every failure is put in the contract's words in one place (`refusal`). What fails is not
+//! asked for again here, but over a connection gone stale: [`Retry`](super::Retry) does that, and counts.
 
 use std::fmt::{self, Debug};
 use std::sync::Arc;

@@ -6,9 +6,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
 use aws_sdk_s3::config::retry::RetryConfig;
-use aws_sdk_s3::config::{
-    AppName, Builder, IdentityCache, ResponseChecksumValidation, StalledStreamProtectionConfig,
-};
+use aws_sdk_s3::config::{AppName, Builder, IdentityCache, StalledStreamProtectionConfig};
 
 use super::credentials::Steady;
 use super::refusal::Context;
@@ -23,7 +21,6 @@ const ANY_REGION: &str = "us-east-1";
 pub(super) async fn connect(options: S3Options) -> Result<S3, Error> {
     check(&options)?;
     let prefix = folder(options.prefix.as_deref())?;
-
     let probe = AssetPath::from_decoded(PROBE).and_then(|probe| probe.prepend(&prefix));
     let probe = probe.map_err(|e| Error::Misconfigured(format!("prefix: {e}").into()))?;
 
@@ -60,8 +57,6 @@ pub(super) async fn connect(options: S3Options) -> Result<S3, Error> {
                 .build(),
         )
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        // WhenSupported warns at every ranged read: the stored checksum is the whole object's.
-        .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
         .force_path_style(options.path_style);
     config.set_app_name(AppName::new("caudal").ok());
     if let Some(endpoint) = &options.endpoint {
