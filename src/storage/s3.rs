@@ -1,18 +1,16 @@
 //! A bucket as storage, on S3 or anything that speaks its protocol. Start at [`S3::connect`].
 //!
-//! The SDK finds credentials and endpoints, signs, and asks the rare HEAD; reads are sent without it (`wire`). What it
-//! leaves open is here: every answer is checked against what was asked (`answer`), every body is counted and bounded
-//! in time (`body`), and every failure is put in the contract's words in one place (`refusal`). What fails is not
-//! asked for again here, but over a connection gone stale: [`Retry`](super::Retry) does that, and counts.
+//! The SDK finds credentials and endpoints, and signs; requests are sent without it (`wire`). What that leaves open is
+//! here: every answer is checked against what was asked (`answer`), every body is counted and bounded in time (`body`),
+//! and every failure is put in the contract's words in one place (`refusal`). What fails is not asked for again here,
+//! but over a connection gone stale: [`Retry`](super::Retry) does that, and counts.
 
 use std::fmt::{self, Debug};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use aws_sdk_s3::Client;
-use aws_sdk_s3::types::RequestPayer;
 use futures_util::future::BoxFuture;
-use http::{StatusCode, response};
+use http::{Method, StatusCode, response};
 use http_body::Body as _;
 use tokio::time::Instant;
 
@@ -39,8 +37,6 @@ const PROBE: &str = ".caudal-probe";
 #[derive(Clone)]
 pub struct S3 {
     wire: Arc<Wire>,
-    /// For what is asked rarely.
-    client: Client,
     options: Arc<S3Options>,
     /// Empty, or with a slash at its end.
     prefix: Arc<str>,
@@ -87,12 +83,7 @@ impl S3 {
             return Err(Error::RangeNotSatisfiable { len: None });
         }
         let begun = Instant::now();
-        let answer = self.first_byte(self.wire.get(key, &read)).await?;
-        let answer = answer.map_err(|e| refusal::judge_failure(&e, &self.context))?;
-        let (head, body) = answer.into_parts();
-        if !matches!(head.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) {
-            return Err(self.refused(head, body).await);
-        }
+        let (head, body) = self.ask(Method::GET, key, &read).await?;
         let announced = body.size_hint().exact();
         let (meta, range) =
             answer::judge(&head, announced, read.range.as_ref(), self.options.versions)?;
@@ -102,35 +93,33 @@ impl S3 {
         Ok(Object { meta, range, body })
     }
 
+    async fn describe(&self, key: &AssetPath) -> Result<ObjectMeta, Error> {
+        let (head, _) = self.ask(Method::HEAD, key, &Read::default()).await?;
+        answer::judge_head(&head, self.options.versions)
+    }
+
+    /// The answer to a request, where it is the object or a part of it.
+    async fn ask(
+        &self,
+        method: Method,
+        key: &AssetPath,
+        read: &Read<'_>,
+    ) -> Result<(response::Parts, Arriving), Error> {
+        let answer = self.first_byte(self.wire.ask(method, key, read)).await?;
+        let answer = answer.map_err(|e| refusal::judge_failure(&e, &self.context))?;
+        let (head, body) = answer.into_parts();
+        match head.status {
+            StatusCode::OK | StatusCode::PARTIAL_CONTENT => Ok((head, body)),
+            _ => Err(self.refused(head, body).await),
+        }
+    }
+
     async fn refused(&self, head: response::Parts, body: Arriving) -> Error {
         let document = body::document(body).await;
         let refusal = Refusal::read(&head, &document);
         if refusal.doubts_clock() {
             self.wire.set_clock(&head.headers);
         }
-        self.judge(&refusal)
-    }
-
-    async fn describe(&self, key: &AssetPath) -> Result<ObjectMeta, Error> {
-        let options = &self.options;
-        let request = self
-            .client
-            .head_object()
-            .bucket(&options.bucket)
-            .key(key.as_str())
-            .set_request_payer(options.requester_pays.then_some(RequestPayer::Requester))
-            .set_expected_bucket_owner(options.expected_owner.clone())
-            .send();
-        match self.first_byte(request).await? {
-            Ok(output) => answer::judge_head(&output, options.versions),
-            Err(error) => Err(match Refusal::of_sdk(&error) {
-                Some(refusal) => self.judge(&refusal),
-                None => refusal::judge_sdk(&error, &self.context),
-            }),
-        }
-    }
-
-    fn judge(&self, refusal: &Refusal<'_>) -> Error {
         if refusal.doubts_credentials() {
             self.credentials.doubt(SystemTime::now());
         }

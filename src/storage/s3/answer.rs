@@ -4,9 +4,9 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use http::header::{
-    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED,
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName,
+    LAST_MODIFIED,
 };
 use http::{HeaderMap, StatusCode, response};
 
@@ -44,26 +44,19 @@ pub(super) fn judge(
     Ok((said.meta(len, versions)?, range))
 }
 
-/// What the answer to a HEAD says of the object.
-pub(super) fn judge_head(output: &HeadObjectOutput, versions: bool) -> Result<ObjectMeta, Error> {
-    if output.content_range.is_some() {
+/// What the answer to a HEAD, a 200 or a 206, says of the object.
+pub(super) fn judge_head(head: &response::Parts, versions: bool) -> Result<ObjectMeta, Error> {
+    let said = Said::of(&head.headers)?;
+    if head.status == StatusCode::PARTIAL_CONTENT || said.content_range.is_some() {
         return Err(invalid("a part where the whole was asked for"));
     }
-    let len = output
-        .content_length
-        .ok_or_else(|| invalid("no Content-Length"))?;
-    let len = u64::try_from(len).map_err(|_| invalid("a negative Content-Length"))?;
-    let modified = output.last_modified;
-    let said = Said {
-        content_range: None,
-        etag: output.e_tag.as_deref(),
-        last_modified: modified.and_then(|time| SystemTime::try_from(time).ok()),
-        version_id: output.version_id.as_deref(),
-        content_type: output.content_type.as_deref(),
-        cache_control: output.cache_control.as_deref(),
-        content_encoding: output.content_encoding.as_deref(),
-    };
-    said.meta(len, versions)
+    let len = head.headers.get(CONTENT_LENGTH);
+    let len = len.ok_or_else(|| invalid("no Content-Length"))?;
+    let len = len.to_str().ok().and_then(number);
+    said.meta(
+        len.ok_or_else(|| invalid("Content-Length is no number"))?,
+        versions,
+    )
 }
 
 /// The headers that say something of an object.

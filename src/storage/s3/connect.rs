@@ -2,11 +2,8 @@
 
 use std::sync::Arc;
 
-use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
-use aws_sdk_s3::config::retry::RetryConfig;
-use aws_sdk_s3::config::{AppName, Builder, IdentityCache, StalledStreamProtectionConfig};
 
 use super::credentials::Steady;
 use super::refusal::Context;
@@ -44,25 +41,6 @@ pub(super) async fn connect(options: S3Options) -> Result<S3, Error> {
         .ok_or_else(|| no_credentials(&options.bucket))?;
     let credentials = Steady::new(provider);
 
-    // What the builder sets holds for S3 alone: the requests for credentials keep the SDK's retries and limits.
-    let mut config = Builder::from(&found)
-        .region(region.clone())
-        .credentials_provider(credentials.clone())
-        // `Steady` caches by itself.
-        .identity_cache(IdentityCache::no_cache())
-        .retry_config(RetryConfig::disabled())
-        .timeout_config(
-            TimeoutConfig::builder()
-                .connect_timeout(options.timeouts.connect)
-                .build(),
-        )
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .force_path_style(options.path_style);
-    config.set_app_name(AppName::new("caudal").ok());
-    if let Some(endpoint) = &options.endpoint {
-        config = config.endpoint_url(endpoint);
-    }
-
     let context = Context {
         bucket: options.bucket.clone(),
         region: region.to_string(),
@@ -73,7 +51,6 @@ pub(super) async fn connect(options: S3Options) -> Result<S3, Error> {
     let wire = Wire::new(endpoint, credentials.clone(), &options)?;
     Ok(S3 {
         wire: Arc::new(wire),
-        client: aws_sdk_s3::Client::from_conf(config.build()),
         options: Arc::new(options),
         prefix: prefix.into(),
         probe,

@@ -1,14 +1,12 @@
 //! Puts what fails in the contract's words. The only place that knows S3's error codes.
 //!
-//! Of what S3 says, only codes and names are quoted: its messages and the SDK's debug output can carry signatures,
-//! key ids and session tokens.
+//! Of what S3 says, only codes and names are quoted: its messages can carry signatures, key ids and session
+//! tokens.
 
 use std::error::Error as StdError;
 
 use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_s3::config::http::HttpResponse;
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use http::{HeaderMap, response};
+use http::response;
 
 use super::Timeouts;
 use super::wire::Failure;
@@ -27,47 +25,17 @@ pub(super) struct Context {
 pub(super) fn judge_failure(failure: &Failure, context: &Context) -> Error {
     match failure {
         Failure::Credentials(cause) => no_credentials(cause, context),
-        Failure::Unbuildable(cause) => unbuildable(&**cause, context),
-        Failure::ConnectTimeout => connect_timeout(context),
+        Failure::Unbuildable(cause) => misconfigured(format!(
+            "a request to bucket {} cannot be built: {}",
+            context.bucket,
+            root_cause(&**cause)
+        )),
+        Failure::ConnectTimeout => Error::Timeout {
+            phase: Phase::Connect,
+            limit: context.timeouts.connect,
+        },
         Failure::Broken(cause) => Error::Unavailable(root_cause(&**cause).into()),
     }
-}
-
-/// Judges a request of the SDK's that is no [`Refusal`].
-pub(super) fn judge_sdk<E>(error: &SdkError<E, HttpResponse>, context: &Context) -> Error
-where
-    E: StdError + 'static,
-{
-    match error {
-        SdkError::ResponseError(_) => {
-            Error::Invalid(format!("unreadable answer: {}", root_cause(error)).into())
-        }
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => connect_timeout(context),
-        SdkError::TimeoutError(_) => Error::Timeout {
-            phase: Phase::FirstByte,
-            limit: context.timeouts.first_byte,
-        },
-        SdkError::ConstructionFailure(_) => unbuildable(error, context),
-        _ => match find::<CredentialsError>(error) {
-            Some(cause) => no_credentials(cause, context),
-            None => Error::Unavailable(root_cause(error).into()),
-        },
-    }
-}
-
-fn connect_timeout(context: &Context) -> Error {
-    Error::Timeout {
-        phase: Phase::Connect,
-        limit: context.timeouts.connect,
-    }
-}
-
-fn unbuildable(error: &(dyn StdError + 'static), context: &Context) -> Error {
-    misconfigured(format!(
-        "a request to bucket {} cannot be built: {}",
-        context.bucket,
-        root_cause(error)
-    ))
 }
 
 fn no_credentials(error: &CredentialsError, context: &Context) -> Error {
@@ -88,46 +56,20 @@ fn no_credentials(error: &CredentialsError, context: &Context) -> Error {
 
 /// An answer that is not the object.
 pub(super) struct Refusal<'a> {
-    status: u16,
+    head: &'a response::Parts,
+    /// Empty where there is none.
     code: &'a str,
-    headers: Headers<'a>,
     /// What came of the body.
     document: &'a [u8],
 }
 
-enum Headers<'a> {
-    Wire(&'a HeaderMap),
-    Sdk(&'a HttpResponse),
-}
-
 impl<'a> Refusal<'a> {
-    /// An answer that was read here.
     pub(super) fn read(head: &'a response::Parts, document: &'a [u8]) -> Self {
         Self {
-            status: head.status.as_u16(),
+            head,
             code: element(document, "Code").unwrap_or_default(),
-            headers: Headers::Wire(&head.headers),
             document,
         }
-    }
-
-    /// An answer that the SDK read; `None` where there is none, or one that it took for the object.
-    pub(super) fn of_sdk<E: ProvideErrorMetadata>(
-        error: &'a SdkError<E, HttpResponse>,
-    ) -> Option<Self> {
-        let (response, code) = match error {
-            SdkError::ServiceError(refused) => (refused.raw(), refused.err().code()),
-            SdkError::ResponseError(broken) if !broken.raw().status().is_success() => {
-                (broken.raw(), None)
-            }
-            _ => return None,
-        };
-        Some(Self {
-            status: response.status().as_u16(),
-            code: code.unwrap_or_default(),
-            headers: Headers::Sdk(response),
-            document: response.body().bytes().unwrap_or_default(),
-        })
     }
 
     /// Whether the answer says that the credentials are no longer good, and others might be.
@@ -202,7 +144,8 @@ impl<'a> Refusal<'a> {
     }
 
     fn by_status(&self, context: &Context) -> Error {
-        match self.status {
+        let status = self.head.status.as_u16();
+        match status {
             304 => Error::NotModified,
             301 => self.wrong_region(context),
             // S3 has no other word for these on a HEAD, which has no body to carry a code.
@@ -226,10 +169,8 @@ impl<'a> Refusal<'a> {
                 len: self.object_len(),
             },
             429 | 503 => Error::Throttled,
-            300..400 | 408 | 500.. => {
-                Error::Unavailable(self.named(&self.status.to_string()).into())
-            }
-            _ => Error::Invalid(self.named(&self.status.to_string()).into()),
+            300..400 | 408 | 500.. => Error::Unavailable(self.named(&status.to_string()).into()),
+            _ => Error::Invalid(self.named(&status.to_string()).into()),
         }
     }
 
@@ -276,10 +217,7 @@ impl<'a> Refusal<'a> {
     }
 
     fn header(&self, name: &str) -> Option<&str> {
-        match self.headers {
-            Headers::Wire(headers) => headers.get(name)?.to_str().ok(),
-            Headers::Sdk(response) => response.headers().get(name),
-        }
+        self.head.headers.get(name)?.to_str().ok()
     }
 
     fn element(&self, name: &str) -> Option<&str> {
@@ -308,10 +246,6 @@ fn misconfigured(text: String) -> Error {
 /// The text of the innermost cause: `Connection refused (os error 111)`.
 pub(super) fn root_cause(error: &(dyn StdError + 'static)) -> String {
     chain(error).last().unwrap_or(error).to_string()
-}
-
-fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
-    chain(error).find_map(|e| e.downcast_ref())
 }
 
 /// The error and what caused it, outermost first.

@@ -1,8 +1,8 @@
 //! Asks S3 for objects without the SDK: signs with its signer, sends over connections of its own.
-//! Start at [`Wire::get`].
+//! Start at [`Wire::ask`].
 //!
-//! The SDK's way from a call to a byte costs four times a plain client's, and reads are nearly all that caudal asks
-//! for. What is kept of it is what it knows best: credentials, endpoints and signatures.
+//! The SDK's way from a call to a byte costs four times a plain client's, and caudal asks for nothing
+//! but objects. What is kept of it is what it knows best: credentials, endpoints and signatures.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -111,8 +111,9 @@ impl Wire {
     }
 
     /// Asks for `key` and waits for the answer's head, whatever its status.
-    pub(super) async fn get(
+    pub(super) async fn ask(
         &self,
+        method: Method,
         key: &AssetPath,
         read: &Read<'_>,
     ) -> Result<Response<Arriving>, Failure> {
@@ -124,9 +125,10 @@ impl Wire {
         );
         let fields = self.fields(read);
         let url = format!("{}{path}", self.endpoint.origin);
-        let signed = self.signer.sign(&Method::GET, &url, &fields).await?;
+        let signed = self.signer.sign(&method, &url, &fields).await?;
 
         let mut request = Request::new(Empty::new());
+        *request.method_mut() = method;
         *request.uri_mut() = Uri::try_from(path).map_err(unbuildable)?;
         *request.headers_mut() = headers(fields, signed)?;
         self.pool.send(request).await

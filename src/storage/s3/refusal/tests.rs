@@ -1,11 +1,7 @@
 use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_s3::config::http::HttpResponse;
-use aws_sdk_s3::error::SdkError;
-use aws_sdk_s3::operation::head_object::HeadObjectError;
-use aws_sdk_s3::primitives::SdkBody;
 use http::response::Parts;
 
-use super::{Context, Failure, Refusal, judge_failure, judge_sdk};
+use super::{Context, Failure, Refusal, judge_failure};
 use crate::storage::Error;
 use crate::storage::s3::Timeouts;
 
@@ -168,22 +164,6 @@ fn credentials_and_clocks_are_doubted_where_the_answer_says_so() {
     assert_eq!(doubts("RequestTimeTooSkewed"), (false, true));
     assert_eq!(doubts("AccessDenied"), (false, false));
     assert_eq!(doubts(""), (false, false));
-}
-
-#[test]
-fn a_broken_answer_to_the_sdk_is_judged_by_its_status() {
-    let broken = |status: u16| {
-        let status = http::StatusCode::from_u16(status).unwrap();
-        let raw = HttpResponse::new(status.into(), SdkBody::empty());
-        let error = SdkError::<HeadObjectError, _>::response_error("connection reset", raw);
-        match Refusal::of_sdk(&error) {
-            Some(refusal) => refusal.judge(&context(false)).reason(),
-            None => judge_sdk(&error, &context(false)).reason(),
-        }
-    };
-    assert_eq!(broken(200), "invalid");
-    assert_eq!(broken(404), "not_found");
-    assert_eq!(broken(502), "unavailable");
 }
 
 #[test]
