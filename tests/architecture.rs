@@ -34,14 +34,18 @@ const NEVER: [(&str, &str); 5] = [
     ("cache", "config"),
 ];
 
-/// Crates that stop at a place: AWS types at `storage/s3`, hyper's at `transport`, moka's in the cache and
-/// in the compressed variants.
-const CRATES: [(&str, &[&str]); 8] = [
-    ("hyper", &["transport/"]),
-    ("hyper_util", &["transport/"]),
+/// Crates that stop at a place: AWS types at `storage/s3`, hyper's at `transport` and, where caudal is a client itself,
+/// at `storage/s3/wire`; moka's in the cache and in the compressed variants.
+const CRATES: [(&str, &[&str]); 12] = [
+    ("hyper", &["transport/", "storage/s3/wire/"]),
+    ("hyper_util", &["transport/", "storage/s3/wire/"]),
+    ("tokio_rustls", &["storage/s3/wire/"]),
     ("socket2", &["transport/"]),
     ("aws_sdk_s3", &["storage/s3"]),
     ("aws_config", &["storage/s3"]),
+    ("aws_types", &["storage/s3"]),
+    ("aws_credential_types", &["storage/s3"]),
+    ("aws_sigv4", &["storage/s3/wire/"]),
     ("moka", &["cache/", "delivery/gzip.rs"]),
     ("metrics", &["telemetry/"]),
     ("anyhow", &["command/", "main.rs"]),

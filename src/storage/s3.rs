@@ -1,26 +1,24 @@
 //! A bucket as storage, on S3 or anything that speaks its protocol. Start at [`S3::connect`].
 //!
-//! The SDK signs, sends and finds credentials. What it leaves open is here: every answer is checked against what
-//! was asked (`answer`), every body is counted and bounded in time (`body`), and every failure is put in the
-//! contract's words in one place (`refusal`). It does not retry: [`Retry`](super::Retry) does, and counts.
+//! The SDK finds credentials and endpoints, and signs; requests are sent without it (`wire`). What that leaves open is
+//! here: every answer is checked against what was asked (`answer`), every body is counted and bounded in time (`body`),
+//! and every failure is put in the contract's words in one place (`refusal`). What fails is not asked for again here,
+//! but over a connection gone stale: [`Retry`](super::Retry) does that, and counts.
 
 use std::fmt::{self, Debug};
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use aws_sdk_s3::Client;
-use aws_sdk_s3::config::http::HttpResponse;
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::types::RequestPayer;
 use futures_util::future::BoxFuture;
+use http::{Method, StatusCode, response};
+use http_body::Body as _;
 use tokio::time::Instant;
 
 use super::{Error, Object, ObjectMeta, Phase, Pin, Read, Storage};
 use crate::media::AssetPath;
-use answer::is_strong;
 use credentials::Steady;
-use refusal::Context;
+use refusal::{Context, Refusal};
+use wire::{Arriving, LAST_BYTE, Wire};
 
 pub use options::{Keys, S3Options, Timeouts};
 
@@ -30,23 +28,20 @@ mod connect;
 mod credentials;
 mod options;
 mod refusal;
+mod wire;
 
-/// The longest key S3 takes, in bytes.
-const LONGEST_KEY: usize = 1024;
-
-/// No object has a byte past this one, and no server can be trusted to parse a larger number.
-const LAST_BYTE: u64 = i64::MAX as u64 - 1;
-
-/// The key that [`S3::probe`](Storage::probe) asks for, below the prefix. It need not exist.
+/// The asset that [`S3::probe`](Storage::probe) asks for. It need not exist.
 const PROBE: &str = ".caudal-probe";
 
 /// A bucket, or the part of it below a prefix. Cloning is cheap.
 #[derive(Clone)]
 pub struct S3 {
-    client: Client,
+    wire: Arc<Wire>,
     options: Arc<S3Options>,
     /// Empty, or with a slash at its end.
     prefix: Arc<str>,
+    /// The key of [`PROBE`].
+    probe: AssetPath,
     credentials: Steady,
     context: Arc<Context>,
 }
@@ -74,16 +69,12 @@ impl S3 {
         connect::connect(options).await
     }
 
-    fn key(&self, asset: &AssetPath) -> Result<String, Error> {
-        let key = format!("{}{asset}", self.prefix);
-        if key.len() > LONGEST_KEY {
-            Err(Error::NotFound)
-        } else {
-            Ok(key)
-        }
+    /// A key is never longer than S3 takes: a path is not either, its prefix included.
+    fn key(&self, asset: &AssetPath) -> Result<AssetPath, Error> {
+        asset.prepend(&self.prefix).map_err(|_| Error::NotFound)
     }
 
-    async fn fetch(&self, key: String, read: Read<'_>) -> Result<Object, Error> {
+    async fn fetch(&self, key: &AssetPath, read: Read<'_>) -> Result<Object, Error> {
         if read
             .range
             .as_ref()
@@ -92,82 +83,55 @@ impl S3 {
             return Err(Error::RangeNotSatisfiable { len: None });
         }
         let begun = Instant::now();
-        let request = self.request(key, &read).send();
-        let output = self.first_byte(request).await?;
-        let output = output.map_err(|e| self.judge(&e))?;
-
-        let (meta, range) = answer::judge(&output, read.range.as_ref(), self.options.versions)?;
+        let (head, body) = self.ask(Method::GET, key, &read).await?;
+        let announced = body.size_hint().exact();
+        let (meta, range) =
+            answer::judge(&head, announced, read.range.as_ref(), self.options.versions)?;
         // Some servers ignore conditions, and a weak tag is never sent as one.
         read.pin.judge(&meta.validator)?;
-        let body = body::counted(output.body, range.clone(), begun, &self.options.timeouts);
+        let body = body::counted(body, range.clone(), begun, &self.options.timeouts);
         Ok(Object { meta, range, body })
     }
 
-    fn request(
+    async fn describe(&self, key: &AssetPath) -> Result<ObjectMeta, Error> {
+        let (head, _) = self.ask(Method::HEAD, key, &Read::default()).await?;
+        answer::judge_head(&head, self.options.versions)
+    }
+
+    /// The answer to a request, where it is the object or a part of it.
+    async fn ask(
         &self,
-        key: String,
+        method: Method,
+        key: &AssetPath,
         read: &Read<'_>,
-    ) -> aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder {
-        let options = &self.options;
-        let request = self
-            .client
-            .get_object()
-            .bucket(&options.bucket)
-            .key(key)
-            .set_request_payer(options.requester_pays.then_some(RequestPayer::Requester))
-            .set_expected_bucket_owner(options.expected_owner.clone())
-            .set_range(read.range.as_ref().map(range_header));
-        match read.pin {
-            Pin::Match(wanted) => {
-                let version = wanted.version_id.as_deref().filter(|_| options.versions);
-                request
-                    .set_if_match(is_strong(&wanted.etag).then(|| wanted.etag.to_string()))
-                    .set_version_id(version.map(str::to_owned))
-            }
-            Pin::NoneMatch(known) => {
-                request.set_if_none_match(is_strong(&known.etag).then(|| known.etag.to_string()))
-            }
-            Pin::Any => request,
+    ) -> Result<(response::Parts, Arriving), Error> {
+        let answer = self.first_byte(self.wire.ask(method, key, read)).await?;
+        let answer = answer.map_err(|e| refusal::judge_failure(&e, &self.context))?;
+        let (head, body) = answer.into_parts();
+        match head.status {
+            StatusCode::OK | StatusCode::PARTIAL_CONTENT => Ok((head, body)),
+            _ => Err(self.refused(head, body).await),
         }
     }
 
-    async fn describe(&self, key: String) -> Result<ObjectMeta, Error> {
-        let options = &self.options;
-        let request = self
-            .client
-            .head_object()
-            .bucket(&options.bucket)
-            .key(key)
-            .set_request_payer(options.requester_pays.then_some(RequestPayer::Requester))
-            .set_expected_bucket_owner(options.expected_owner.clone())
-            .send();
-        let output = self.first_byte(request).await?;
-        let output = output.map_err(|e| self.judge(&e))?;
-        answer::judge_head(&output, options.versions)
-    }
-
-    fn judge<E>(&self, error: &SdkError<E, HttpResponse>) -> Error
-    where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
-    {
-        if refusal::doubts_credentials(error) {
+    async fn refused(&self, head: response::Parts, body: Arriving) -> Error {
+        let document = body::document(body).await;
+        let refusal = Refusal::read(&head, &document);
+        if refusal.doubts_clock() {
+            self.wire.set_clock(&head.headers);
+        }
+        if refusal.doubts_credentials() {
             self.credentials.doubt(SystemTime::now());
         }
-        refusal::judge(error, &self.context)
+        refusal.judge(&self.context)
     }
 
     async fn ask_probe(&self) -> Result<(), Error> {
-        let key = format!("{}{PROBE}", self.prefix);
-        match self
-            .fetch(
-                key,
-                Read {
-                    range: Some(0..1),
-                    pin: Pin::Any,
-                },
-            )
-            .await
-        {
+        let read = Read {
+            range: Some(0..1),
+            pin: Pin::Any,
+        };
+        match self.fetch(&self.probe, read).await {
             // The bucket answered us. An empty probe object has no first byte; that is an answer too.
             Ok(_) | Err(Error::NotFound | Error::RangeNotSatisfiable { .. }) => Ok(()),
             Err(Error::Denied(why)) => Err(Error::Denied(self.explain_denied(&why))),
@@ -202,11 +166,11 @@ impl Storage for S3 {
         asset: &'a AssetPath,
         read: Read<'a>,
     ) -> BoxFuture<'a, Result<Object, Error>> {
-        Box::pin(async move { self.fetch(self.key(asset)?, read).await })
+        Box::pin(async move { self.fetch(&self.key(asset)?, read).await })
     }
 
     fn head<'a>(&'a self, asset: &'a AssetPath) -> BoxFuture<'a, Result<ObjectMeta, Error>> {
-        Box::pin(async move { self.describe(self.key(asset)?).await })
+        Box::pin(async move { self.describe(&self.key(asset)?).await })
     }
 
     fn credentials_expire(&self) -> Option<SystemTime> {
@@ -216,9 +180,4 @@ impl Storage for S3 {
     fn probe(&self) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(self.ask_probe())
     }
-}
-
-/// `range` is not empty, so its end is not 0.
-fn range_header(range: &Range<u64>) -> String {
-    format!("bytes={}-{}", range.start, (range.end - 1).min(LAST_BYTE))
 }

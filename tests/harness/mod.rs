@@ -7,4 +7,5 @@
 
 pub(crate) mod s3;
 pub(crate) mod stub;
+pub(crate) mod tls;
 mod wire;

@@ -36,6 +36,7 @@ pub(crate) const SECRET: &str = "a-secret-for-tests/that+signs";
 pub(crate) struct S3Server {
     wire: Wire,
     state: Arc<State>,
+    tls: bool,
 }
 
 /// What the connections share.
@@ -99,21 +100,36 @@ impl SeenRequest {
 impl S3Server {
     /// Starts a server without buckets on a free port.
     pub(crate) async fn start() -> Self {
+        Self::start_with(false).await
+    }
+
+    /// The same over TLS; its address is `localhost`, as its certificate says.
+    pub(crate) async fn start_tls() -> Self {
+        Self::start_with(true).await
+    }
+
+    async fn start_with(tls: bool) -> Self {
         let state = Arc::new(State::default());
         let mut service = S3ServiceBuilder::new(service::Objects(Arc::clone(&state)));
         service.set_auth(service::Secrets(Arc::clone(&state)));
         let (service, shared) = (service.build(), Arc::clone(&state));
-        let wire = Wire::open(move |request, line| {
+        let answer = move |request, line| {
             answer::answer(Arc::clone(&shared), service.clone(), request, line)
-        })
-        .await;
-        let server = Self { wire, state };
+        };
+        let wire = match tls {
+            true => Wire::open_tls(answer).await,
+            false => Wire::open(answer).await,
+        };
+        let server = Self { wire, state, tls };
         server.allow(KEY_ID, SECRET);
         server
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.wire.address)
+        match self.tls {
+            true => format!("https://localhost:{}", self.wire.address.port()),
+            false => format!("http://{}", self.wire.address),
+        }
     }
 
     /// Options that reach `bucket` here, with the keys this server knows.

@@ -19,6 +19,9 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+use super::tls;
 
 /// The body of a test server's answer. An error in it breaks the connection.
 pub(crate) type Reply = Response<UnsyncBoxBody<Bytes, io::Error>>;
@@ -50,6 +53,23 @@ impl Wire {
         F: Fn(Request<Incoming>, Line) -> A + Clone + Send + Sync + 'static,
         A: Future<Output = io::Result<Reply>> + Send + 'static,
     {
+        Self::open_with(None, answer).await
+    }
+
+    /// The same over TLS, with a certificate for `localhost` that [`tls::authority`] vouches for.
+    pub(crate) async fn open_tls<F, A>(answer: F) -> Self
+    where
+        F: Fn(Request<Incoming>, Line) -> A + Clone + Send + Sync + 'static,
+        A: Future<Output = io::Result<Reply>> + Send + 'static,
+    {
+        Self::open_with(Some(tls::acceptor()), answer).await
+    }
+
+    async fn open_with<F, A>(tls: Option<TlsAcceptor>, answer: F) -> Self
+    where
+        F: Fn(Request<Incoming>, Line) -> A + Clone + Send + Sync + 'static,
+        A: Future<Output = io::Result<Reply>> + Send + 'static,
+    {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let accepted = Arc::new(AtomicUsize::new(0));
@@ -62,7 +82,7 @@ impl Wire {
                     return;
                 };
                 count.fetch_add(1, Ordering::SeqCst);
-                connections.spawn(serve(stream, answer.clone()));
+                connections.spawn(serve(stream, tls.clone(), answer.clone()));
                 while connections.try_join_next().is_some() {}
             }
         });
@@ -85,7 +105,7 @@ impl Drop for Wire {
     }
 }
 
-async fn serve<F, A>(stream: TcpStream, answer: F)
+async fn serve<F, A>(stream: TcpStream, tls: Option<TlsAcceptor>, answer: F)
 where
     F: Fn(Request<Incoming>, Line) -> A + Send + Sync + 'static,
     A: Future<Output = io::Result<Reply>> + Send + 'static,
@@ -97,10 +117,16 @@ where
         line: line.clone(),
     };
     let service = service_fn(move |request| answer(request, line.clone()));
-    // A connection that breaks is what some tests are about.
-    let _ = hyper::server::conn::http1::Builder::new()
-        .serve_connection(TokioIo::new(socket), service)
-        .await;
+    let http = hyper::server::conn::http1::Builder::new();
+    // A connection that breaks is what some tests are about, and so is one that is refused for its certificate.
+    match tls {
+        None => drop(http.serve_connection(TokioIo::new(socket), service).await),
+        Some(tls) => {
+            if let Ok(socket) = tls.accept(socket).await {
+                drop(http.serve_connection(TokioIo::new(socket), service).await);
+            }
+        }
+    }
 }
 
 /// A connection that may end with RST.

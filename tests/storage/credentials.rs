@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 
 use crate::harness::s3::{KEY_ID, REGION, S3Server, SECRET};
 use crate::harness::stub::{Asked, Stub};
+use crate::harness::tls;
 use crate::{BUCKET, KEY};
 
 const TOKEN: &str = "a-session-token";
@@ -20,33 +21,44 @@ const EXPIRY: &str = "2099-01-01T00:00:00Z";
 /// Reads the log until the storage is ready, and then an object; or until it is said to have failed.
 async fn outcome(stderr: tokio::process::ChildStderr) -> String {
     let mut lines = BufReader::new(stderr).lines();
-    let mut addresses = (String::new(), String::new());
-    while let Some(line) = lines.next_line().await.unwrap() {
-        let Ok(line) = serde_json::from_str::<serde_json::Value>(&line) else {
-            return format!("REFUSED {line}");
+    let mut addresses = None;
+    // The two are told in either order.
+    let mut is_ready = false;
+    while let Some(text) = lines.next_line().await.unwrap() {
+        let Ok(line) = serde_json::from_str::<serde_json::Value>(&text) else {
+            let mut rest = String::new();
+            let _ = lines.into_inner().read_to_string(&mut rest).await;
+            return format!("REFUSED {text}{rest}");
         };
         match line["message"].as_str().unwrap_or_default() {
             "serving" => {
                 let listen = line["listen"].as_str().unwrap().trim_matches(['[', ']']);
-                addresses = (listen.into(), line["admin"].as_str().unwrap().into());
+                addresses = Some((
+                    listen.to_owned(),
+                    line["admin"].as_str().unwrap().to_owned(),
+                ));
             }
             "storage is not ready" => {
                 return format!("REFUSED {}", line["detail"].as_str().unwrap());
             }
-            "storage is ready" => {
-                let answer = get(&addresses.0, &format!("/{KEY}")).await;
-                assert!(answer.ends_with("bytes"), "{answer}");
-                // The gauge is set once a second.
-                tokio::time::sleep(Duration::from_millis(1200)).await;
-                let metrics = get(&addresses.1, "/metrics").await;
-                let expires =
-                    metrics.contains("\ncaudal_storage_credentials_expire_timestamp_seconds{");
-                return format!("SERVED expires={expires}");
-            }
+            "storage is ready" => is_ready = true,
             _ => {}
+        }
+        if let Some((listen, admin)) = addresses.as_ref().filter(|_| is_ready) {
+            return served(listen, admin).await;
         }
     }
     "REFUSED without a word".into()
+}
+
+async fn served(listen: &str, admin: &str) -> String {
+    let answer = get(listen, &format!("/{KEY}")).await;
+    assert!(answer.ends_with("bytes"), "{answer}");
+    // The gauge is set once a second.
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    let metrics = get(admin, "/metrics").await;
+    let expires = metrics.contains("\ncaudal_storage_credentials_expire_timestamp_seconds{");
+    format!("SERVED expires={expires}")
 }
 
 async fn get(address: &str, path: &str) -> String {
@@ -66,7 +78,10 @@ struct Case {
 
 impl Case {
     async fn new() -> Self {
-        let s3 = S3Server::start().await;
+        Self::with(S3Server::start().await)
+    }
+
+    fn with(s3: S3Server) -> Self {
         s3.put(BUCKET, KEY, "bytes");
         let env = vec![
             ("CAUDAL_STORAGE__MEDIA__KIND", "s3".into()),
@@ -148,6 +163,16 @@ async fn from_the_environment() {
     case.s3.forget();
     assert_eq!(case.run().await, "SERVED expires=false");
     assert_eq!(case.token().as_deref(), Some(TOKEN));
+}
+
+#[tokio::test]
+async fn over_tls_to_whom_the_system_trusts() {
+    let case = Case::with(S3Server::start_tls().await)
+        .env("AWS_ACCESS_KEY_ID", KEY_ID)
+        .env("AWS_SECRET_ACCESS_KEY", SECRET)
+        .env("SSL_CERT_FILE", tls::authority().to_str().unwrap());
+    assert_eq!(case.run().await, "SERVED expires=false");
+    assert_eq!(case.token(), None);
 }
 
 #[tokio::test]

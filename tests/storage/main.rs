@@ -13,12 +13,14 @@ use futures_util::StreamExt;
 
 mod answers;
 mod bodies;
+mod connections;
 mod credentials;
 mod decorated;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod moto;
 mod probe;
+mod signed;
 
 const BUCKET: &str = "films";
 const KEY: &str = "title/seg-1.m4s";

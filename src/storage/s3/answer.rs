@@ -2,55 +2,32 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use aws_sdk_s3::config::interceptors::BeforeDeserializationInterceptorContextRef;
-use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_s3::error::BoxError;
-use aws_sdk_s3::operation::get_object::GetObjectOutput;
-use aws_sdk_s3::operation::head_object::HeadObjectOutput;
-use aws_sdk_s3::primitives::DateTime;
+use http::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName,
+    LAST_MODIFIED,
+};
+use http::{HeaderMap, StatusCode, response};
 
 use crate::storage::{Error, ObjectMeta, Validator};
 
-/// Refuses a 206 that does not say which part it is, and a 200 that says it is one.
-///
-/// The parsed answer has lost its status, so this looks at the response before it is parsed.
-#[derive(Debug)]
-pub(super) struct CheckRange;
-
-impl Intercept for CheckRange {
-    fn name(&self) -> &'static str {
-        "CheckRange"
-    }
-
-    fn read_before_deserialization(
-        &self,
-        context: &BeforeDeserializationInterceptorContextRef<'_>,
-        _components: &RuntimeComponents,
-        _config: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let response = context.response();
-        let part = response.headers().get("content-range").is_some();
-        match (response.status().as_u16(), part) {
-            (206, false) => Err(invalid("a 206 without Content-Range").into()),
-            (200, true) => Err(invalid("a 200 with Content-Range").into()),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// What the answer to a GET says of the object, and which part of it the body is.
+/// What the answer to a GET, a 200 or a 206, says of the object, and which part of it the body is; `announced` is the
+/// body's length, if it has one.
 ///
 /// A 200 to a ranged request is accepted where it is what the range asked for anyway: from the first byte, and
 /// the whole object no longer than the range. RFC 9110 §14.2 lets a server do so.
 pub(super) fn judge(
-    output: &GetObjectOutput,
+    head: &response::Parts,
+    announced: Option<u64>,
     asked: Option<&Range<u64>>,
     versions: bool,
 ) -> Result<(ObjectMeta, Range<u64>), Error> {
-    let announced = length(output.content_length)?;
-    let (len, range) = match (&output.content_range, asked) {
+    let said = Said::of(&head.headers)?;
+    let is_part = head.status == StatusCode::PARTIAL_CONTENT;
+    let (len, range) = match (said.content_range, asked) {
+        (None, _) if is_part => return Err(invalid("a 206 without Content-Range")),
+        (Some(_), _) if !is_part => return Err(invalid("a 200 with Content-Range")),
         (Some(text), Some(asked)) => part(text, asked)?,
         (Some(_), None) => return Err(invalid("a part where the whole was asked for")),
         (None, asked) => {
@@ -64,35 +41,73 @@ pub(super) fn judge(
     if announced.is_some_and(|announced| announced != range.end - range.start) {
         return Err(invalid("Content-Length and Content-Range disagree"));
     }
-    let meta = ObjectMeta {
-        len,
-        validator: Validator {
-            etag: etag(output.e_tag.as_deref(), output.last_modified.as_ref(), len)?,
-            version_id: version_id(output.version_id.as_deref(), versions),
-        },
-        last_modified: output.last_modified.and_then(system_time),
-        content_type: output.content_type.as_deref().map(Arc::from),
-        cache_control: output.cache_control.as_deref().map(Arc::from),
-        content_encoding: content_encoding(output.content_encoding.as_deref()),
-    };
-    Ok((meta, range))
+    Ok((said.meta(len, versions)?, range))
 }
 
-/// What the answer to a HEAD says of the object.
-pub(super) fn judge_head(output: &HeadObjectOutput, versions: bool) -> Result<ObjectMeta, Error> {
-    let len = length(output.content_length)?.ok_or_else(|| invalid("no Content-Length"))?;
-    Ok(ObjectMeta {
-        len,
-        validator: Validator {
-            etag: etag(output.e_tag.as_deref(), output.last_modified.as_ref(), len)?,
-            version_id: version_id(output.version_id.as_deref(), versions),
-        },
-        last_modified: output.last_modified.and_then(system_time),
-        content_type: output.content_type.as_deref().map(Arc::from),
-        cache_control: output.cache_control.as_deref().map(Arc::from),
-        content_encoding: content_encoding(output.content_encoding.as_deref()),
-    })
+/// What the answer to a HEAD, a 200 or a 206, says of the object.
+pub(super) fn judge_head(head: &response::Parts, versions: bool) -> Result<ObjectMeta, Error> {
+    let said = Said::of(&head.headers)?;
+    if head.status == StatusCode::PARTIAL_CONTENT || said.content_range.is_some() {
+        return Err(invalid("a part where the whole was asked for"));
+    }
+    let len = head.headers.get(CONTENT_LENGTH);
+    let len = len.ok_or_else(|| invalid("no Content-Length"))?;
+    let len = len.to_str().ok().and_then(number);
+    said.meta(
+        len.ok_or_else(|| invalid("Content-Length is no number"))?,
+        versions,
+    )
 }
+
+/// The headers that say something of an object.
+struct Said<'a> {
+    content_range: Option<&'a str>,
+    etag: Option<&'a str>,
+    last_modified: Option<SystemTime>,
+    version_id: Option<&'a str>,
+    content_type: Option<&'a str>,
+    cache_control: Option<&'a str>,
+    content_encoding: Option<&'a str>,
+}
+
+impl<'a> Said<'a> {
+    fn of(headers: &'a HeaderMap) -> Result<Self, Error> {
+        let text = |name: HeaderName| match headers.get(&name) {
+            Some(value) => std::str::from_utf8(value.as_bytes())
+                .map(Some)
+                .map_err(|_| invalid(&format!("{name} is not text"))),
+            None => Ok(None),
+        };
+        let last_modified = text(LAST_MODIFIED)?.map(|date| {
+            httpdate::parse_http_date(date).map_err(|_| invalid("Last-Modified is no date"))
+        });
+        Ok(Self {
+            content_range: text(CONTENT_RANGE)?,
+            etag: text(ETAG)?,
+            last_modified: last_modified.transpose()?,
+            version_id: text(VERSION_ID)?,
+            content_type: text(CONTENT_TYPE)?,
+            cache_control: text(CACHE_CONTROL)?,
+            content_encoding: text(CONTENT_ENCODING)?,
+        })
+    }
+
+    fn meta(&self, len: u64, versions: bool) -> Result<ObjectMeta, Error> {
+        Ok(ObjectMeta {
+            len,
+            validator: Validator {
+                etag: etag(self.etag, self.last_modified, len)?,
+                version_id: version_id(self.version_id, versions),
+            },
+            last_modified: self.last_modified,
+            content_type: self.content_type.map(Arc::from),
+            cache_control: self.cache_control.map(Arc::from),
+            content_encoding: content_encoding(self.content_encoding),
+        })
+    }
+}
+
+const VERSION_ID: HeaderName = HeaderName::from_static("x-amz-version-id");
 
 /// Whether an entity tag is strong, and so of use in a condition on a part (RFC 9110 §8.8.1).
 pub(super) fn is_strong(etag: &str) -> bool {
@@ -122,18 +137,16 @@ fn number(text: &str) -> Option<u64> {
         .then(|| text.parse().ok())?
 }
 
-fn length(said: Option<i64>) -> Result<Option<u64>, Error> {
-    said.map(|len| u64::try_from(len).map_err(|_| invalid("a negative Content-Length")))
-        .transpose()
-}
-
 /// The entity tag, or a weak one made of length and time. An answer with neither is no object of S3's: some
 /// gateways send their error pages as a 200.
-fn etag(said: Option<&str>, modified: Option<&DateTime>, len: u64) -> Result<Arc<str>, Error> {
+fn etag(said: Option<&str>, modified: Option<SystemTime>, len: u64) -> Result<Arc<str>, Error> {
     match (said.filter(|tag| !tag.is_empty()), modified) {
         (Some(tag), _) if tag.ends_with('"') => Ok(tag.into()),
         (Some(bare), _) => Ok(format!("\"{bare}\"").into()),
-        (None, Some(modified)) => Ok(format!("W/\"{len:x}-{:x}\"", modified.secs()).into()),
+        (None, Some(modified)) => {
+            let seconds = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
+            Ok(format!("W/\"{len:x}-{:x}\"", seconds.as_secs()).into())
+        }
         (None, None) => Err(invalid("neither ETag nor Last-Modified")),
     }
 }
@@ -141,10 +154,6 @@ fn etag(said: Option<&str>, modified: Option<&DateTime>, len: u64) -> Result<Arc
 fn version_id(said: Option<&str>, versions: bool) -> Option<Arc<str>> {
     // "null" names what was there before the bucket had versions; it may be overwritten in place.
     said.filter(|id| versions && *id != "null").map(Arc::from)
-}
-
-fn system_time(time: DateTime) -> Option<SystemTime> {
-    SystemTime::try_from(time).ok()
 }
 
 /// Drops `aws-chunked`, which is about an upload long past and which some servers store.
@@ -165,7 +174,7 @@ fn invalid(what: &str) -> Error {
 mod tests {
     use super::{content_encoding, etag, part, version_id};
     use crate::storage::Error;
-    use aws_sdk_s3::primitives::DateTime;
+    use std::time::{Duration, UNIX_EPOCH};
 
     #[test]
     fn a_content_range_has_to_be_what_was_asked_for() {
@@ -198,11 +207,11 @@ mod tests {
 
     #[test]
     fn an_entity_tag_is_quoted_or_made_weak() {
-        let time = DateTime::from_secs(255);
+        let time = UNIX_EPOCH + Duration::from_secs(255);
         assert_eq!(&*etag(Some("\"a\""), None, 1).unwrap(), "\"a\"");
         assert_eq!(&*etag(Some("W/\"a\""), None, 1).unwrap(), "W/\"a\"");
         assert_eq!(&*etag(Some("a"), None, 1).unwrap(), "\"a\"");
-        assert_eq!(&*etag(None, Some(&time), 16).unwrap(), "W/\"10-ff\"");
+        assert_eq!(&*etag(None, Some(time), 16).unwrap(), "W/\"10-ff\"");
         assert!(matches!(etag(None, None, 1), Err(Error::Invalid(_))));
     }
 

@@ -1,11 +1,12 @@
 //! Counts a body and bounds it in time.
 
+use std::error::Error as StdError;
 use std::ops::Range;
 use std::time::Duration;
 
-use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
+use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 
 use super::Timeouts;
@@ -15,15 +16,19 @@ use crate::storage::{Body, Error, Phase};
 /// Bytes that have to arrive in each stall window: a server that drips is as good as one that stopped.
 const LEAST: u64 = 16 * 1024;
 
+/// So much of an error document is read; S3's own are below 2 KiB.
+const DOCUMENT: usize = 64 * 1024;
+
+/// So long is waited for it: the status is known already, and says nearly as much.
+const DOCUMENT_WAIT: Duration = Duration::from_secs(1);
+
 /// Hands on exactly the bytes of `range`, or an error as the last item.
-pub(super) fn counted(
-    stream: ByteStream,
-    range: Range<u64>,
-    begun: Instant,
-    timeouts: &Timeouts,
-) -> Body {
+pub(super) fn counted<B>(body: B, range: Range<u64>, begun: Instant, timeouts: &Timeouts) -> Body
+where
+    B: http_body::Body<Data = Bytes, Error: StdError + 'static> + Send + Unpin + 'static,
+{
     let counter = Counter {
-        stream,
+        body,
         left: range.end - range.start,
         stall: timeouts.stall,
         total: timeouts.total,
@@ -37,8 +42,29 @@ pub(super) fn counted(
     .boxed()
 }
 
-struct Counter {
-    stream: ByteStream,
+/// The document of an answer that is not the object, as far as it comes; it is read only to learn more than the status
+/// tells, so nothing that is wrong with it matters.
+pub(super) async fn document<B>(mut body: B) -> Vec<u8>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
+    let mut document = Vec::new();
+    let all = async {
+        while let Some(Ok(frame)) = body.frame().await
+            && document.len() < DOCUMENT
+        {
+            if let Ok(piece) = frame.into_data() {
+                let room = DOCUMENT - document.len();
+                document.extend_from_slice(&piece[..piece.len().min(room)]);
+            }
+        }
+    };
+    let _ = tokio::time::timeout(DOCUMENT_WAIT, all).await;
+    document
+}
+
+struct Counter<B> {
+    body: B,
     left: u64,
     stall: Duration,
     total: Duration,
@@ -49,7 +75,10 @@ struct Counter {
     got: u64,
 }
 
-impl Counter {
+impl<B> Counter<B>
+where
+    B: http_body::Body<Data = Bytes, Error: StdError + 'static> + Unpin,
+{
     async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         if self.left == 0 {
             return Ok(None);
@@ -77,14 +106,17 @@ impl Counter {
             let asked = Instant::now();
             let left = self.stall.saturating_sub(self.waited);
             let stalls = asked + left;
-            let piece = timeout_at(stalls.min(self.deadline), self.stream.next()).await;
+            let frame = timeout_at(stalls.min(self.deadline), self.body.frame()).await;
             self.waited += asked.elapsed();
-            match piece {
-                Ok(Some(Ok(piece))) if piece.is_empty() => {}
-                Ok(Some(Ok(piece))) => {
-                    self.pace(piece.len() as u64);
-                    return Ok(Some(piece));
-                }
+            match frame {
+                Ok(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(piece) if !piece.is_empty() => {
+                        self.pace(piece.len() as u64);
+                        return Ok(Some(piece));
+                    }
+                    // Empty, or trailers.
+                    Ok(_) | Err(_) => {}
+                },
                 Ok(Some(Err(error))) => return Err(Error::Interrupted(root_cause(&error).into())),
                 Ok(None) => return Ok(None),
                 Err(_) if self.deadline <= stalls => {
@@ -122,7 +154,6 @@ mod tests {
     use super::counted;
     use crate::storage::s3::Timeouts;
     use crate::storage::{Error, Phase};
-    use aws_sdk_s3::primitives::{ByteStream, SdkBody};
     use bytes::Bytes;
     use futures_util::StreamExt;
     use http_body::{Body, Frame};
@@ -166,16 +197,16 @@ mod tests {
             .iter()
             .map(|(s, p)| (Duration::from_secs_f64(*s), *p))
             .collect();
-        let body = SdkBody::from_body_1_x(SyncScript(std::sync::Mutex::new(Script {
+        let body = Script {
             pieces,
             pause: None,
-        })));
+        };
         let timeouts = Timeouts {
             stall: Duration::from_secs(5),
             total: Duration::from_secs(60),
             ..Timeouts::default()
         };
-        let mut body = counted(ByteStream::new(body), 0..len, Instant::now(), &timeouts);
+        let mut body = counted(body, 0..len, Instant::now(), &timeouts);
         let mut got = 0;
         while let Some(piece) = body.next().await {
             match piece {
@@ -187,21 +218,6 @@ mod tests {
             }
         }
         (got, Ok(()))
-    }
-
-    /// `SdkBody` wants `Sync`, which a timer is not.
-    struct SyncScript(std::sync::Mutex<Script>);
-
-    impl Body for SyncScript {
-        type Data = Bytes;
-        type Error = std::io::Error;
-
-        fn poll_frame(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-            Pin::new(self.0.get_mut().unwrap()).poll_frame(cx)
-        }
     }
 
     #[tokio::test(start_paused = true)]

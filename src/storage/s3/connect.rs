@@ -2,18 +2,13 @@
 
 use std::sync::Arc;
 
-use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
-use aws_sdk_s3::config::retry::RetryConfig;
-use aws_sdk_s3::config::{
-    AppName, Builder, IdentityCache, ResponseChecksumValidation, StalledStreamProtectionConfig,
-};
 
-use super::answer::CheckRange;
 use super::credentials::Steady;
 use super::refusal::Context;
-use super::{Keys, S3, S3Options};
+use super::wire::{Endpoint, Wire};
+use super::{Keys, PROBE, S3, S3Options};
 use crate::media::AssetPath;
 use crate::storage::Error;
 
@@ -23,6 +18,8 @@ const ANY_REGION: &str = "us-east-1";
 pub(super) async fn connect(options: S3Options) -> Result<S3, Error> {
     check(&options)?;
     let prefix = folder(options.prefix.as_deref())?;
+    let probe = AssetPath::from_decoded(PROBE).and_then(|probe| probe.prepend(&prefix));
+    let probe = probe.map_err(|e| Error::Misconfigured(format!("prefix: {e}").into()))?;
 
     let mut loader = aws_config::defaults(BehaviorVersion::latest());
     if let Some(region) = &options.region {
@@ -44,38 +41,19 @@ pub(super) async fn connect(options: S3Options) -> Result<S3, Error> {
         .ok_or_else(|| no_credentials(&options.bucket))?;
     let credentials = Steady::new(provider);
 
-    // What the builder sets holds for S3 alone: the requests for credentials keep the SDK's retries and limits.
-    let mut config = Builder::from(&found)
-        .region(region.clone())
-        .credentials_provider(credentials.clone())
-        // `Steady` caches by itself.
-        .identity_cache(IdentityCache::no_cache())
-        .retry_config(RetryConfig::disabled())
-        .timeout_config(
-            TimeoutConfig::builder()
-                .connect_timeout(options.timeouts.connect)
-                .build(),
-        )
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        // WhenSupported warns at every ranged read: the stored checksum is the whole object's.
-        .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
-        .force_path_style(options.path_style)
-        .interceptor(CheckRange);
-    config.set_app_name(AppName::new("caudal").ok());
-    if let Some(endpoint) = &options.endpoint {
-        config = config.endpoint_url(endpoint);
-    }
-
     let context = Context {
         bucket: options.bucket.clone(),
         region: region.to_string(),
         absent_on_denied: options.absent_on_denied,
         timeouts: options.timeouts,
     };
+    let endpoint = Endpoint::resolve(&options, &found, region.as_ref()).await?;
+    let wire = Wire::new(endpoint, credentials.clone(), &options)?;
     Ok(S3 {
-        client: aws_sdk_s3::Client::from_conf(config.build()),
+        wire: Arc::new(wire),
         options: Arc::new(options),
         prefix: prefix.into(),
+        probe,
         credentials,
         context: Arc::new(context),
     })
@@ -87,16 +65,20 @@ fn check(options: &S3Options) -> Result<(), Error> {
             "the bucket has no name: set bucket".into(),
         ));
     }
-    let Some(endpoint) = &options.endpoint else {
-        return Ok(());
-    };
+    options.endpoint.as_deref().map_or(Ok(()), check_endpoint)
+}
+
+/// Whether `endpoint` says whom to ask.
+pub(super) fn check_endpoint(endpoint: &str) -> Result<(), Error> {
     let usable = endpoint.parse::<http::Uri>().is_ok_and(|uri| {
         matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()
     });
     if usable {
         Ok(())
     } else {
-        Err(bad_endpoint(endpoint))
+        // It may carry a password, so it is not quoted.
+        let text = "endpoint is not a URL: write it as https://host:port";
+        Err(Error::Misconfigured(text.into()))
     }
 }
 
@@ -115,11 +97,6 @@ fn folder(prefix: Option<&str>) -> Result<String, Error> {
             Err(Error::Misconfigured(text.into()))
         }
     }
-}
-
-// An endpoint may carry a password, so it is not quoted.
-fn bad_endpoint(_endpoint: &str) -> Error {
-    Error::Misconfigured("endpoint is not a URL: write it as https://host:port".into())
 }
 
 fn no_region(bucket: &str) -> Error {

@@ -1,15 +1,15 @@
-//! Puts the SDK's failures in the contract's words. The only place that knows S3's error codes.
+//! Puts what fails in the contract's words. The only place that knows S3's error codes.
 //!
-//! Of what S3 says, only codes and names are quoted: its messages and the SDK's debug output can carry signatures,
-//! key ids and session tokens.
+//! Of what S3 says, only codes and names are quoted: its messages can carry signatures, key ids and session
+//! tokens.
 
 use std::error::Error as StdError;
 
 use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_s3::config::http::HttpResponse;
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use http::response;
 
 use super::Timeouts;
+use super::wire::Failure;
 use crate::storage::{Error, Phase};
 
 /// What an error's text and judgement need to know of the storage.
@@ -21,57 +21,20 @@ pub(super) struct Context {
     pub(super) timeouts: Timeouts,
 }
 
-/// Whether the answer says that the credentials are no longer good, and others might be.
-pub(super) fn doubts_credentials<E: ProvideErrorMetadata>(
-    error: &SdkError<E, HttpResponse>,
-) -> bool {
-    matches!(
-        error.code(),
-        Some(
-            "ExpiredToken"
-                | "ExpiredTokenException"
-                | "TokenRefreshRequired"
-                | "InvalidToken"
-                | "InvalidAccessKeyId"
-        )
-    )
-}
-
-/// Judges a failed request.
-pub(super) fn judge<E>(error: &SdkError<E, HttpResponse>, context: &Context) -> Error
-where
-    E: ProvideErrorMetadata + StdError + 'static,
-{
-    match error {
-        SdkError::ServiceError(refused) => {
-            let code = refused.err().code().unwrap_or_default();
-            Answer::new(refused.raw(), code).judge(context)
-        }
-        // Parsing failed, or `CheckRange` refused the answer.
-        SdkError::ResponseError(broken) => match find::<Error>(error) {
-            Some(known) => known.clone(),
-            None if broken.raw().status().is_success() => {
-                Error::Invalid(format!("unreadable answer: {}", root_cause(error)).into())
-            }
-            None => Answer::new(broken.raw(), "").judge(context),
-        },
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => Error::Timeout {
+/// Judges a request to which there is no answer.
+pub(super) fn judge_failure(failure: &Failure, context: &Context) -> Error {
+    match failure {
+        Failure::Credentials(cause) => no_credentials(cause, context),
+        Failure::Unbuildable(cause) => misconfigured(format!(
+            "a request to bucket {} cannot be built: {}",
+            context.bucket,
+            root_cause(&**cause)
+        )),
+        Failure::ConnectTimeout => Error::Timeout {
             phase: Phase::Connect,
             limit: context.timeouts.connect,
         },
-        SdkError::TimeoutError(_) => Error::Timeout {
-            phase: Phase::FirstByte,
-            limit: context.timeouts.first_byte,
-        },
-        SdkError::ConstructionFailure(_) => misconfigured(format!(
-            "a request to bucket {} cannot be built: {}",
-            context.bucket,
-            root_cause(error)
-        )),
-        _ => match find::<CredentialsError>(error) {
-            Some(cause) => no_credentials(cause, context),
-            None => Error::Unavailable(root_cause(error).into()),
-        },
+        Failure::Broken(cause) => Error::Unavailable(root_cause(&**cause).into()),
     }
 }
 
@@ -91,24 +54,43 @@ fn no_credentials(error: &CredentialsError, context: &Context) -> Error {
     }
 }
 
-/// A response that is not the object.
-struct Answer<'a> {
-    status: u16,
+/// An answer that is not the object.
+pub(super) struct Refusal<'a> {
+    head: &'a response::Parts,
+    /// Empty where there is none.
     code: &'a str,
-    response: &'a HttpResponse,
+    /// What came of the body.
+    document: &'a [u8],
 }
 
-impl<'a> Answer<'a> {
-    fn new(response: &'a HttpResponse, code: &'a str) -> Self {
+impl<'a> Refusal<'a> {
+    pub(super) fn read(head: &'a response::Parts, document: &'a [u8]) -> Self {
         Self {
-            status: response.status().as_u16(),
-            code,
-            response,
+            head,
+            code: element(document, "Code").unwrap_or_default(),
+            document,
         }
     }
 
+    /// Whether the answer says that the credentials are no longer good, and others might be.
+    pub(super) fn doubts_credentials(&self) -> bool {
+        matches!(
+            self.code,
+            "ExpiredToken"
+                | "ExpiredTokenException"
+                | "TokenRefreshRequired"
+                | "InvalidToken"
+                | "InvalidAccessKeyId"
+        )
+    }
+
+    /// Whether the answer says that this host's clock is wrong.
+    pub(super) fn doubts_clock(&self) -> bool {
+        self.code == "RequestTimeTooSkewed"
+    }
+
     /// First by code, which is exact; then by status, which is all a HEAD tells.
-    fn judge(&self, context: &Context) -> Error {
+    pub(super) fn judge(&self, context: &Context) -> Error {
         self.by_code(context)
             .unwrap_or_else(|| self.by_status(context))
     }
@@ -162,7 +144,8 @@ impl<'a> Answer<'a> {
     }
 
     fn by_status(&self, context: &Context) -> Error {
-        match self.status {
+        let status = self.head.status.as_u16();
+        match status {
             304 => Error::NotModified,
             301 => self.wrong_region(context),
             // S3 has no other word for these on a HEAD, which has no body to carry a code.
@@ -186,10 +169,8 @@ impl<'a> Answer<'a> {
                 len: self.object_len(),
             },
             429 | 503 => Error::Throttled,
-            300..400 | 408 | 500.. => {
-                Error::Unavailable(self.named(&self.status.to_string()).into())
-            }
-            _ => Error::Invalid(self.named(&self.status.to_string()).into()),
+            300..400 | 408 | 500.. => Error::Unavailable(self.named(&status.to_string()).into()),
+            _ => Error::Invalid(self.named(&status.to_string()).into()),
         }
     }
 
@@ -236,16 +217,20 @@ impl<'a> Answer<'a> {
     }
 
     fn header(&self, name: &str) -> Option<&str> {
-        self.response.headers().get(name)
+        self.head.headers.get(name)?.to_str().ok()
     }
 
-    /// The text of an element of the error document. These hold plain words and numbers, so no parser is needed.
     fn element(&self, name: &str) -> Option<&str> {
-        let body = std::str::from_utf8(self.response.body().bytes()?).ok()?;
-        let (_, rest) = body.split_once(&format!("<{name}>"))?;
-        rest.split_once(&format!("</{name}>"))
-            .map(|(text, _)| text.trim())
+        element(self.document, name)
     }
+}
+
+/// The text of an element of an error document. These hold plain words and numbers, so no parser is needed.
+fn element<'a>(document: &'a [u8], name: &str) -> Option<&'a str> {
+    let document = std::str::from_utf8(document).ok()?;
+    let (_, rest) = document.split_once(&format!("<{name}>"))?;
+    rest.split_once(&format!("</{name}>"))
+        .map(|(text, _)| text.trim())
 }
 
 /// Whether a server's word can be quoted: short, and of letters, digits and a few marks.
@@ -263,12 +248,8 @@ pub(super) fn root_cause(error: &(dyn StdError + 'static)) -> String {
     chain(error).last().unwrap_or(error).to_string()
 }
 
-fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
-    chain(error).find_map(|e| e.downcast_ref())
-}
-
 /// The error and what caused it, outermost first.
-fn chain<'a>(
+pub(super) fn chain<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |&e| e.source())

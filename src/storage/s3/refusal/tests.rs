@@ -1,9 +1,7 @@
-use aws_sdk_s3::config::http::HttpResponse;
-use aws_sdk_s3::error::SdkError;
-use aws_sdk_s3::operation::get_object::GetObjectError;
-use aws_sdk_s3::primitives::SdkBody;
+use aws_credential_types::provider::error::CredentialsError;
+use http::response::Parts;
 
-use super::{Answer, Context, judge};
+use super::{Context, Failure, Refusal, judge_failure};
 use crate::storage::Error;
 use crate::storage::s3::Timeouts;
 
@@ -16,23 +14,32 @@ fn context(absent_on_denied: bool) -> Context {
     }
 }
 
-fn response(
-    status: u16,
-    headers: &[(&'static str, &'static str)],
-    body: &'static str,
-) -> HttpResponse {
-    let status = http::StatusCode::from_u16(status).unwrap();
-    let mut response = HttpResponse::new(status.into(), SdkBody::from(body));
+fn answer(status: u16, headers: &[(&'static str, &'static str)]) -> Parts {
+    let (mut head, ()) = http::Response::new(()).into_parts();
+    head.status = http::StatusCode::from_u16(status).unwrap();
     for (name, value) in headers {
-        response.headers_mut().insert(*name, *value);
+        head.headers
+            .insert(*name, http::HeaderValue::from_static(value));
     }
-    response
+    head
+}
+
+/// S3's document with this code, and whatever else it says; none where the code is empty.
+fn document(code: &str, more: &str) -> String {
+    match code {
+        "" => String::new(),
+        code => format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code>{more}</Error>"
+        ),
+    }
+}
+
+fn judged(head: &Parts, document: &str, absent_on_denied: bool) -> Error {
+    Refusal::read(head, document.as_bytes()).judge(&context(absent_on_denied))
 }
 
 fn reason(status: u16, code: &str) -> &'static str {
-    Answer::new(&response(status, &[], ""), code)
-        .judge(&context(false))
-        .reason()
+    judged(&answer(status, &[]), &document(code, ""), false).reason()
 }
 
 #[test]
@@ -87,11 +94,7 @@ fn statuses_are_judged_where_there_is_no_code() {
 
 #[test]
 fn a_403_is_absence_only_where_the_operator_says_so_and_never_hides_a_bad_key() {
-    let judge = |code| {
-        Answer::new(&response(403, &[], ""), code)
-            .judge(&context(true))
-            .reason()
-    };
+    let judge = |code| judged(&answer(403, &[]), &document(code, ""), true).reason();
     assert_eq!(judge("AccessDenied"), "not_found");
     assert_eq!(judge(""), "not_found");
     assert_eq!(judge("InvalidAccessKeyId"), "misconfigured");
@@ -102,16 +105,15 @@ fn a_403_is_absence_only_where_the_operator_says_so_and_never_hides_a_bad_key() 
 #[test]
 fn the_right_region_is_named() {
     for (status, code) in [(301, ""), (301, "PermanentRedirect"), (400, "")] {
-        let response = response(status, &[("x-amz-bucket-region", "us-east-2")], "");
-        let error = Answer::new(&response, code).judge(&context(false));
+        let head = answer(status, &[("x-amz-bucket-region", "us-east-2")]);
+        let error = judged(&head, &document(code, ""), false);
         assert!(
             error.to_string().contains("set region to us-east-2"),
             "{error}"
         );
     }
-    let body = "<Error><Code>AuthorizationHeaderMalformed</Code><Region>us-east-2</Region></Error>";
-    let response = response(400, &[], body);
-    let error = Answer::new(&response, "AuthorizationHeaderMalformed").judge(&context(false));
+    let said = document("AuthorizationHeaderMalformed", "<Region>us-east-2</Region>");
+    let error = judged(&answer(400, &[]), &said, false);
     assert!(
         error.to_string().contains("set region to us-east-2"),
         "{error}"
@@ -120,40 +122,66 @@ fn the_right_region_is_named() {
 
 #[test]
 fn the_length_and_the_storage_class_are_found() {
-    let judge = |r: &HttpResponse, code| Answer::new(r, code).judge(&context(false));
     let told = Error::RangeNotSatisfiable { len: Some(42) };
-    assert_eq!(
-        judge(
-            &response(416, &[("content-range", "bytes */42")], ""),
-            "InvalidRange"
-        ),
-        told
+    let head = answer(416, &[("content-range", "bytes */42")]);
+    assert_eq!(judged(&head, &document("InvalidRange", ""), false), told);
+    let said = document("InvalidRange", "<ActualObjectSize>42</ActualObjectSize>");
+    assert_eq!(judged(&answer(416, &[]), &said, false), told);
+    let said = document(
+        "InvalidObjectState",
+        "<StorageClass>DEEP_ARCHIVE</StorageClass>",
     );
-    let body = "<Error><ActualObjectSize>42</ActualObjectSize></Error>";
-    assert_eq!(judge(&response(416, &[], body), "InvalidRange"), told);
-    let body = "<Error><StorageClass>DEEP_ARCHIVE</StorageClass></Error>";
     let archived = Error::Archived("DEEP_ARCHIVE".into());
-    assert_eq!(
-        judge(&response(403, &[], body), "InvalidObjectState"),
-        archived
-    );
+    assert_eq!(judged(&answer(403, &[]), &said, false), archived);
 }
 
 #[test]
 fn a_servers_words_are_quoted_only_where_they_are_names() {
-    let response = response(403, &[], "");
-    let error = Answer::new(&response, "key AKIA123\nsecret=abc").judge(&context(false));
+    let said = document("key AKIA123\nsecret=abc", "");
+    let error = judged(&answer(403, &[]), &said, false);
     assert_eq!(error, Error::Denied("403".into()));
 }
 
 #[test]
-fn a_broken_answer_is_judged_by_its_status() {
-    let broken = |status| {
-        let raw = response(status, &[], "");
-        let error = SdkError::<GetObjectError, _>::response_error("connection reset", raw);
-        judge(&error, &context(false)).reason()
+fn a_document_that_is_cut_off_or_none_is_judged_by_the_status() {
+    for said in ["<Error><Code>NoSuchBucket", "<html>", "\u{fffd}", ""] {
+        assert_eq!(judged(&answer(404, &[]), said, false), Error::NotFound);
+    }
+    let head = answer(404, &[]);
+    let error = Refusal::read(&head, b"<Code>NoSuchBucket</Code>\xff").judge(&context(false));
+    assert_eq!(error, Error::NotFound);
+}
+
+#[test]
+fn credentials_and_clocks_are_doubted_where_the_answer_says_so() {
+    let doubts = |code| {
+        let (head, said) = (answer(403, &[]), document(code, ""));
+        let refusal = Refusal::read(&head, said.as_bytes());
+        (refusal.doubts_credentials(), refusal.doubts_clock())
     };
-    assert_eq!(broken(200), "invalid");
-    assert_eq!(broken(404), "not_found");
-    assert_eq!(broken(502), "unavailable");
+    assert_eq!(doubts("ExpiredToken"), (true, false));
+    assert_eq!(doubts("InvalidAccessKeyId"), (true, false));
+    assert_eq!(doubts("RequestTimeTooSkewed"), (false, true));
+    assert_eq!(doubts("AccessDenied"), (false, false));
+    assert_eq!(doubts(""), (false, false));
+}
+
+#[test]
+fn requests_without_an_answer_are_told_apart() {
+    let reset = || std::io::Error::from_raw_os_error(104);
+    for (failure, want) in [
+        (Failure::ConnectTimeout, "timeout_connect"),
+        (Failure::Broken(reset().into()), "unavailable"),
+        (Failure::Unbuildable("a bad header".into()), "misconfigured"),
+        (
+            CredentialsError::not_loaded("nowhere").into(),
+            "misconfigured",
+        ),
+        (
+            CredentialsError::provider_timed_out(std::time::Duration::from_secs(1)).into(),
+            "unavailable",
+        ),
+    ] {
+        assert_eq!(judge_failure(&failure, &context(false)).reason(), want);
+    }
 }
