@@ -141,9 +141,10 @@ async fn serve<A: Answer>(stream: TcpStream, addr: SocketAddr, answer: A, shared
     let body_timeout = shared.limits.body_timeout;
     let service = service_fn(move |request| {
         let (answer, answering) = (answer.clone(), busy.begin());
-        async move {
+        // hyper keeps room for this future in every connection, idle ones included: a pointer's, so.
+        Box::pin(async move {
             Ok::<_, Infallible>(exchange(request, addr, answer, body_timeout, answering).await)
-        }
+        })
     });
     let builder = builder(&shared);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
