@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test lint bench loadtest tools help
+.PHONY: demo test lint bench loadtest compare tools help
 
 demo: ## Play the sample title carried in the binary: prints the address of a player page
 	$(CARGO) run --release -- demo
@@ -23,6 +23,11 @@ bench: ## The criterion benches, held to their budgets
 loadtest: tools ## Viewers by k6, half a minute against a release build: loadtest/k6/README.md
 	$(CARGO) build --release
 	python3 loadtest/k6/run.py --caudal "$${CARGO_TARGET_DIR:-target}/release/caudal"
+
+compare: ## caudal beside nginx, Varnish and Caddy, a quarter of an hour: loadtest/compare/README.md
+	sh loadtest/compare/tools.sh
+	$(CARGO) build --release
+	python3 loadtest/compare $(ARGS)
 
 tools: ## What tests and lints run beside caudal, into .tools
 	sh tests/tools.sh

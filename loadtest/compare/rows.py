@@ -1,0 +1,105 @@
+"""The rows of the comparison, in the order of the report.
+
+A row is a kind of work and the servers that do it. Rows over TLS and HTTP/2 are to stand here too once caudal speaks
+TLS: the same work with a load generator that speaks it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from bench import Bench
+from crowds import Closed, Idle, Join, Watch
+from meter import Figures
+from servers import Room, Server
+from store import KIB, MIB, SIZES
+from throughput import Churn, Cold, Hits
+
+ROOM = Room()
+CHURN_MEMORY_MIB = 256
+
+
+class Work(Protocol):
+    """What a row does with each of its servers."""
+
+    def prepare(self, bench: Bench, server: Server) -> None:
+        """Once, before the first round: checks the bytes, warms. Raises Misbehaved."""
+
+    def measure(self, bench: Bench, server: Server) -> Figures:
+        """Once a round. Raises Misbehaved."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the comparison, for each of its servers."""
+
+    id: str
+    group: str
+    title: str
+    servers: tuple[str, ...]
+    work: Work
+    # The figure whose ratio, caudal's to a peer's, sums the row up.
+    ratio_of: str | None = None
+    # How often each server is measured; None is as often as the scale says.
+    rounds: int | None = None
+    room: Room = ROOM
+    slow_store: bool = False
+
+
+PER_REQUEST, PER_GIB = "cpu_us_per_request", "cpu_s_per_gib"
+HITTERS = ("caudal", "nginx", "nginx-uncorked", "varnish", "caddy")
+IDLERS = ("caudal", "nginx", "varnish", "caddy")
+CACHES = ("caudal", "nginx-slice", "nginx-whole", "varnish")
+
+
+def _hits(size: str) -> Row:
+    return Row(f"hit-{size}", "hits", f"hit, {size[:-3]} {size[-3:]}", HITTERS, Hits(size), PER_REQUEST)
+
+
+def _cold(size: str, ratio_of: str) -> Row:
+    room = Room(objects=Room.memory_mib * MIB // SIZES[size])
+    return Row(f"cold-{size}", "cold", f"cold miss, {size[:-3]} {size[-3:]}", CACHES, Cold(size), ratio_of, room=room)
+
+
+ROWS = (
+    *(_hits(size) for size in ("2KiB", "64KiB", "1MiB", "4MiB")),
+    Row("range-64KiB", "ranges", "64 KiB range of 64 MiB", HITTERS, Hits("64MiB", range=64 * KIB), PER_REQUEST),
+    _cold("64KiB", PER_REQUEST),
+    _cold("1MiB", PER_GIB),
+    Row(
+        "join",
+        "join",
+        "joining a cold 4 MiB",
+        ("caudal", "nginx-slice", "varnish"),
+        Join(),
+        slow_store=True,
+    ),
+    Row("viewers", "viewers", "paced viewers, 512 KiB", HITTERS[:4], Watch(), PER_REQUEST, rounds=1),
+    Row("idle", "memory", "idle connections", IDLERS, Idle(), "kib_per_connection", rounds=1),
+    Row("closed", "memory", "after a crowd left", ("caudal",), Closed(), rounds=1),
+    Row(
+        "churn",
+        "memory",
+        "churn, 2 KiB to 8 MiB",
+        ("caudal",),
+        Churn(CHURN_MEMORY_MIB),
+        rounds=1,
+        room=Room(CHURN_MEMORY_MIB),
+    ),
+)
+
+
+def chosen(only: list[str], without: list[str]) -> list[Row]:
+    """The rows of these groups or ids, or all; less these servers. A word that names nothing ends the bench."""
+    _known(only, {row.group for row in ROWS} | {row.id for row in ROWS})
+    _known(without, {server for row in ROWS for server in row.servers})
+    wanted = [row for row in ROWS if not only or row.id in only or row.group in only]
+    less = [replace(row, servers=tuple(name for name in row.servers if name not in without)) for row in wanted]
+    return [row for row in less if row.servers]
+
+
+def _known(words: list[str], names: set[str]) -> None:
+    for word in words:
+        if word not in names:
+            raise SystemExit(f"nothing is called {word}: there are {', '.join(sorted(names))}")
