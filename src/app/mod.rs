@@ -18,6 +18,7 @@ use crate::storage::{self, Storage};
 use crate::telemetry::{AccessLog, Format, Instruments};
 use crate::transport::{BindError, Drain, Limits, Transport, Workers};
 
+mod allocator;
 mod settings;
 mod storages;
 
@@ -124,7 +125,8 @@ impl App {
         };
         Ok(Self {
             viewers: Transport::bind("viewers", &config.server.listen, workers)?
-                .sending_from(cache.arena().cloned()),
+                .sending_from(cache.arena().cloned())
+                .when_quiet(allocator::give_back),
             operators: Transport::bind("operators", &[config.admin.listen], 1)?,
             limits: settings::limits(config),
             drain_grace: config.server.drain_grace,

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use super::budget::Reservation;
 use super::{Arena, Error};
+use crate::storage::OWNED;
 
 /// Blocks of a version that a storage read has just begun to fill, by their place.
 pub type AtHand = Arc<[(u32, Arc<Block>)]>;
@@ -19,8 +20,8 @@ pub type AtHand = Arc<[(u32, Arc<Block>)]>;
 #[derive(Debug)]
 pub struct Block {
     len: usize,
-    /// Set once every byte is there, in one piece: a hit takes no lock.
-    whole: OnceLock<Bytes>,
+    /// Set once every byte is there, in few pieces: a hit takes no lock.
+    full: OnceLock<Box<[Bytes]>>,
     filling: Mutex<Filling>,
     grown: Notify,
     /// Memory this block is charged for, until its bytes hold that themselves.
@@ -42,7 +43,7 @@ impl Block {
     pub(super) fn new(len: usize) -> Self {
         Self {
             len,
-            whole: OnceLock::new(),
+            full: OnceLock::new(),
             filling: Mutex::default(),
             grown: Notify::new(),
             reservation: Mutex::default(),
@@ -53,7 +54,7 @@ impl Block {
     /// A block that is full from the start.
     pub(super) fn full(bytes: Bytes) -> Self {
         let block = Self::new(bytes.len());
-        let _ = block.whole.set(bytes);
+        let _ = block.full.set([bytes].into());
         block
     }
 
@@ -79,9 +80,14 @@ impl Block {
         self.len == 0
     }
 
-    /// The whole block, once it is full. Never waits.
-    pub fn whole(&self) -> Option<&Bytes> {
-        self.whole.get()
+    /// Whether every byte is there. Never waits.
+    pub fn is_full(&self) -> bool {
+        self.full.get().is_some()
+    }
+
+    /// The block's bytes, once they are all there: in order, in as few pieces as they lie in memory.
+    pub(super) fn pieces(&self) -> Option<&[Bytes]> {
+        self.full.get().map(|pieces| &**pieces)
     }
 
     /// Some bytes from `offset` on, at least one, none at or past `end`. Waits for the fill to get there.
@@ -94,18 +100,18 @@ impl Block {
             "a read stays inside its block"
         );
         loop {
-            if let Some(whole) = self.whole.get() {
-                return Ok(whole.slice(offset..end));
+            if let Some(piece) = self.pieces().and_then(|all| piece(all, offset, end)) {
+                return Ok(piece);
             }
             let grown = self.grown.notified();
             tokio::pin!(grown);
             // Registered before the look, so that a push between the look and the wait is not missed.
             grown.as_mut().enable();
-            if let Some(answer) = self.filling().piece(offset, end) {
+            if let Some(answer) = self.filling().read(offset, end) {
                 return answer;
             }
-            // A seal under way has emptied `filling`: it sets `whole`, and only then wakes who waits.
-            if self.whole.get().is_none() {
+            // A seal under way has emptied `filling`: it sets `full`, and only then wakes who waits.
+            if !self.is_full() {
                 grown.await;
             }
         }
@@ -136,7 +142,7 @@ impl Block {
 
     /// Ends the fill without the rest of the bytes. Readers past the watermark receive `error`.
     pub(super) fn fail(&self, error: Error) {
-        if self.whole.get().is_none() {
+        if !self.is_full() {
             self.filling().failure.get_or_insert(error);
             self.grown.notify_waiters();
         }
@@ -144,19 +150,18 @@ impl Block {
 
     /// Bytes that have arrived.
     pub(super) fn filled(&self) -> usize {
-        if self.whole.get().is_some() {
+        if self.is_full() {
             self.len
         } else {
             self.filling().filled
         }
     }
 
-    /// Copies the pieces into one place of their own. They are slices of the storage client's read buffers: to
-    /// keep them would pin more memory than the block is charged for.
+    /// Gives the bytes their place for as long as the block lives.
     fn seal(&self, arena: Option<&Arc<Arena>>) {
         let pieces = std::mem::take(&mut self.filling().pieces);
         let reservation = lock(&self.reservation).take();
-        let _ = self.whole.set(settle(&pieces, reservation, arena));
+        let _ = self.full.set(settle(pieces, reservation, arena));
     }
 
     fn filling(&self) -> MutexGuard<'_, Filling> {
@@ -164,25 +169,47 @@ impl Block {
     }
 }
 
-/// One place for these pieces: in the arena, or on the heap where there is none or it takes no more.
-fn settle(pieces: &[Bytes], reservation: Option<Reservation>, arena: Option<&Arc<Arena>>) -> Bytes {
-    let reservation = match arena {
-        Some(arena) => match arena.store(pieces, reservation) {
-            Ok(bytes) => return bytes,
+/// The place of a full block's bytes: in the arena, or on the heap where there is none or it takes no more.
+fn settle(
+    pieces: Vec<Bytes>,
+    reservation: Option<Reservation>,
+    arena: Option<&Arc<Arena>>,
+) -> Box<[Bytes]> {
+    let mut reservation = match arena {
+        Some(arena) => match arena.store(&pieces, reservation) {
+            Ok(bytes) => return [bytes].into(),
             Err(reservation) => reservation,
         },
         None => reservation,
     };
-    Bytes::from_owner(Charged {
-        bytes: pieces.concat(),
-        _reservation: reservation,
-    })
+    // Small pieces are slices of the storage client's read buffers: to keep them would pin more memory than the block
+    // is charged for. Those that lie between large ones are copied together.
+    let mut settled: Vec<Bytes> = Vec::new();
+    let groups = pieces.chunk_by(|one, next| one.len() < OWNED && next.len() < OWNED);
+    let count = groups.clone().count();
+    for (place, group) in groups.enumerate() {
+        let bytes = match group {
+            [large] if large.len() >= OWNED => large.clone(),
+            small => small.concat().into(),
+        };
+        let is_last = place + 1 == count;
+        let share = match &mut reservation {
+            // What rounding leaves over goes with the last.
+            Some(rest) if !is_last => rest.split(bytes.len()),
+            rest => rest.take(),
+        };
+        settled.push(Bytes::from_owner(Charged {
+            bytes,
+            _reservation: share,
+        }));
+    }
+    settled.into()
 }
 
-/// The bytes of a full block on the heap with the memory they are charged for. That is given back when the last slice
-/// of them has left for a socket, not when the block is evicted.
+/// Bytes of a full block on the heap with the memory they are charged for. That is given back when the last slice of
+/// them has left for a socket, not when the block is evicted.
 struct Charged {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     _reservation: Option<Reservation>,
 }
 
@@ -192,23 +219,29 @@ impl AsRef<[u8]> for Charged {
     }
 }
 
+/// The bytes from `offset` to `end`, as far as they lie together.
+fn piece(pieces: &[Bytes], offset: usize, end: usize) -> Option<Bytes> {
+    let mut start = 0;
+    for piece in pieces {
+        if offset < start + piece.len() {
+            let from = offset - start;
+            let to = piece.len().min(end - start);
+            return Some(piece.slice(from..to));
+        }
+        start += piece.len();
+    }
+    None
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Every update is complete before anything that could panic, so a poisoned lock holds sound data.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Filling {
-    fn piece(&self, offset: usize, end: usize) -> Option<Result<Bytes, Error>> {
-        let mut start = 0;
-        for piece in &self.pieces {
-            if offset < start + piece.len() {
-                let from = offset - start;
-                let to = piece.len().min(end - start);
-                return Some(Ok(piece.slice(from..to)));
-            }
-            start += piece.len();
-        }
-        self.failure.clone().map(Err)
+    fn read(&self, offset: usize, end: usize) -> Option<Result<Bytes, Error>> {
+        let there = piece(&self.pieces, offset, end).map(Ok);
+        there.or_else(|| self.failure.clone().map(Err))
     }
 }
 
@@ -223,7 +256,27 @@ mod tests {
         assert_eq!(block.read(1, 6).await.unwrap(), "bc");
         assert!(block.push(Bytes::from_static(b"def"), None));
         assert_eq!(block.read(1, 6).await.unwrap(), "bcdef");
-        assert_eq!(block.whole().unwrap(), "abcdef");
+        assert_eq!(block.pieces().unwrap(), ["abcdef"]);
+    }
+
+    #[tokio::test]
+    async fn large_pieces_stay_where_they_are_and_small_ones_move_together() {
+        let lens = [10, 20, OWNED, 30, OWNED, OWNED + 1];
+        let pieces: Vec<Bytes> = (0..)
+            .zip(lens)
+            .map(|(n, len)| vec![n; len].into())
+            .collect();
+        let block = Block::new(lens.iter().sum());
+        for piece in &pieces {
+            block.push(piece.clone(), None);
+        }
+        let settled = block.pieces().unwrap();
+        let lens: Vec<usize> = settled.iter().map(Bytes::len).collect();
+        assert_eq!(lens, [30, OWNED, 30, OWNED, OWNED + 1]);
+        assert_eq!(settled.concat(), pieces.concat());
+        assert_eq!(settled[1].as_ptr(), pieces[2].as_ptr());
+        assert_ne!(settled[2].as_ptr(), pieces[3].as_ptr());
+        assert_eq!(block.read(25, block.len()).await.unwrap().len(), 5);
     }
 
     #[tokio::test]

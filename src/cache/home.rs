@@ -20,9 +20,8 @@ pub enum Placement {
     Heap,
 }
 
-/// Shorter blocks stay on the heap, in bytes: whole pages and a system call of their own would cost more than the
-/// copy.
-pub(super) const SHORTEST: usize = 16 << 10;
+/// Shorter blocks stay on the heap, in bytes: a copy to the socket costs less than to look up their pages.
+pub(super) const SHORTEST: usize = 128 << 10;
 
 /// A block has proved itself when so many times its length has been asked of it.
 const PROOF: u64 = 6;
@@ -68,10 +67,10 @@ impl Home {
     /// The arena for a full block of which `bytes` are being sent, if it has proved itself with that.
     fn of_proved(&self, block: &Block, bytes: u64) -> Option<&Arc<Arena>> {
         let arena = self.arena()?;
-        let on_heap = |whole: &Bytes| arena.place_of(whole).is_none();
+        let on_heap = |pieces: &[Bytes]| pieces.iter().any(|p| arena.place_of(p).is_none());
         let is_candidate = self.placement == Placement::Hot
             && block.len() >= SHORTEST
-            && block.whole().is_some_and(on_heap);
+            && block.pieces().is_some_and(on_heap);
         let proof = block.len() as u64 * PROOF;
         (is_candidate && block.asked(bytes, proof)).then_some(arena)
     }
@@ -92,11 +91,13 @@ impl Cache {
     /// Puts a copy that lives in the arena into the block's place. Whoever reads the old one reads on. Where there
     /// is no memory to spare, nothing happens: fills come first.
     fn promote(&self, key: BlockKey, block: &Arc<Block>, arena: &Arc<Arena>) {
-        let Some(whole) = block.whole() else { return };
+        let Some(pieces) = block.pieces() else {
+            return;
+        };
         let Some(reservation) = self.memory.try_reserve(block.len()) else {
             return block.forget_asked();
         };
-        let Ok(bytes) = arena.store(std::slice::from_ref(whole), Some(reservation)) else {
+        let Ok(bytes) = arena.store(pieces, Some(reservation)) else {
             return;
         };
         self.memory.replace(key, block, Block::full(bytes));

@@ -42,7 +42,7 @@ impl Memory {
     pub(super) fn admit(&self, key: BlockKey, block: Arc<Block>) {
         self.blocks.insert(key, block);
         // moka evicts when it gets to it, up to 64 insertions later: with blocks of a mebibyte that is far
-        // over the budget. Fills run in the background, so the housekeeping is paid here, at once.
+        // over the budget. The housekeeping is paid here, at once.
         self.blocks.run_pending_tasks();
     }
 

@@ -123,8 +123,8 @@ pub struct Version {
     worked_out: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
-/// The versions and blocks at hand, and those on their way. Shared by `Arc`; fills run on the background
-/// runtime and outlive the request that asked for them.
+/// The versions and blocks at hand, and those on their way. Shared by `Arc`; fills run on the runtime of whoever
+/// asks first and outlive the request.
 #[derive(Debug)]
 pub struct Cache {
     settings: Settings,
@@ -174,7 +174,8 @@ pub struct Usage {
 }
 
 impl Cache {
-    /// An empty cache in front of `storages`, which [`StorageId`]s index. Fills run on `background`.
+    /// An empty cache in front of `storages`, which [`StorageId`]s index. What nobody waits
+    /// for runs on `background`; fills run on the runtime of whoever asks first.
     pub fn new(
         settings: Settings,
         storages: Vec<Arc<dyn Storage>>,

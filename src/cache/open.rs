@@ -159,7 +159,8 @@ impl Cache {
             known,
             told,
         };
-        self.background.spawn(inquiry.run(first));
+        // On this core, whose viewer waits for it: what arrives is handed on without waking another.
+        tokio::spawn(inquiry.run(first));
         (flight, false)
     }
 }
@@ -183,7 +184,7 @@ fn found(version: Arc<Version>, status: Status, age: Duration, ttl: Duration) ->
     }
 }
 
-/// One question to storage about an asset, on the background runtime.
+/// One question to storage about an asset, on the runtime of the viewer that asked first.
 struct Inquiry {
     cache: Arc<Cache>,
     key: AssetKey,

@@ -34,7 +34,7 @@ pub enum Slot {
 
 impl Cache {
     /// The blocks that hold `range` of a version, as far as one run reaches. Never waits: fills of what is
-    /// missing start in the background, one storage read for each contiguous run. `at_hand` are blocks the
+    /// missing start beside the caller, one storage read for each contiguous run. `at_hand` are blocks the
     /// caller was given with the version.
     pub fn window(
         self: &Arc<Self>,
@@ -67,15 +67,13 @@ impl Cache {
         // What came with the version may stand nowhere else.
         let only_here = at_hand.is_some();
         let slot = |(place, block): (usize, Option<Arc<Block>>)| match block {
-            Some(block) if place == 0 || only_here || block.whole().is_none() => {
-                Slot::Pinned(block)
-            }
+            Some(block) if place == 0 || only_here || !block.is_full() => Slot::Pinned(block),
             _ => Slot::Later,
         };
         window.blocks = found.into_iter().enumerate().map(slot).collect();
         for (key, slot) in keys.iter().zip(&window.blocks) {
             if let Slot::Pinned(block) = slot
-                && block.whole().is_some()
+                && block.is_full()
             {
                 let bytes = overlap(range, u64::from(key.index) * size, size);
                 self.asked(key, block, bytes);
@@ -141,8 +139,7 @@ impl Cache {
         }
         drop(flights);
         for run in runs {
-            self.background
-                .spawn(Run::of(self, version, run).fill(None));
+            tokio::spawn(Run::of(self, version, run).fill(None));
         }
     }
 }
@@ -158,5 +155,5 @@ fn overlap(range: &Range<u64>, start: u64, size: u64) -> u64 {
 /// The block among those at hand. One whose fill has failed is as good as absent.
 fn given(at_hand: Option<&AtHand>, key: &BlockKey) -> Option<Arc<Block>> {
     let (_, block) = at_hand?.iter().find(|(index, _)| *index == key.index)?;
-    block.whole().map(|_| block.clone())
+    block.is_full().then(|| block.clone())
 }

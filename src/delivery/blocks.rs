@@ -24,12 +24,16 @@ pub(super) struct Source {
     pub(super) cache: Arc<Cache>,
     pub(super) version: Arc<Version>,
     pub(super) at_hand: Option<AtHand>,
+    /// The most that the first piece may be.
+    pub(super) first: usize,
 }
 
 #[derive(Debug)]
 struct Rest {
     source: Source,
     slots: VecDeque<Slot>,
+    /// The most that the next piece may be.
+    most: usize,
     /// The next byte to give out.
     position: u64,
     end: u64,
@@ -60,6 +64,7 @@ impl Blocks {
             ..source
         };
         let mut rest = Rest {
+            most: source.first,
             source,
             slots: std::mem::take(&mut window.blocks),
             position: range.start,
@@ -132,6 +137,7 @@ impl Rest {
         // Within a block offsets fit: blocks are at most 16 MiB.
         let from = (self.position - start) as usize;
         let to = (self.end - start).min(block.len() as u64) as usize;
+        let to = to.min(from.saturating_add(std::mem::replace(&mut self.most, usize::MAX)));
         let piece = match block.read(from, to).await {
             Ok(piece) => piece,
             Err(error) => return Some(Err(error)),

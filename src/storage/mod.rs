@@ -33,7 +33,11 @@ pub use observe::{Observe, Observed, Operation};
 pub use retry::Retry;
 pub use s3::{S3, S3Options};
 
-/// The bytes of an object, in order. An `Err` is the last item.
+/// A piece of a body at least this long, in bytes, fills the buffer that is behind it, so that to keep the piece costs
+/// what its length says. Shorter ones may be slices of anything.
+pub const OWNED: usize = 256 << 10;
+
+/// The bytes of an object, in order. An `Err` is the last item. See [`OWNED`] on the memory behind them.
 pub type Body = BoxStream<'static, Result<Bytes, Error>>;
 
 /// A place that holds immutable-until-replaced objects by name: a folder, a bucket, memory.

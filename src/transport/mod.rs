@@ -51,6 +51,7 @@ pub struct Transport {
     sockets: Vec<Vec<std::net::TcpListener>>,
     addrs: Vec<SocketAddr>,
     arena: Option<Arc<Arena>>,
+    when_quiet: fn(),
 }
 
 /// What every connection shares.
@@ -62,6 +63,8 @@ struct Shared {
     drain: Draining,
     /// Whose bytes are sent without a copy.
     arena: Option<Arc<Arena>>,
+    /// See [`Transport::when_quiet`].
+    when_quiet: fn(),
 }
 
 /// The workers' threads.
@@ -104,12 +107,22 @@ impl Transport {
             sockets,
             addrs,
             arena: None,
+            when_quiet: || (),
         })
     }
 
     /// Sends the arena's bytes from its file, without a copy.
     pub fn sending_from(self, arena: Option<Arc<Arena>>) -> Self {
         Self { arena, ..self }
+    }
+
+    /// Has each worker call `what` on its own thread some seconds after many of its connections have ended: to give
+    /// their memory back, which an allocator does for a thread that works, and forgets for one that does not.
+    pub fn when_quiet(self, what: fn()) -> Self {
+        Self {
+            when_quiet: what,
+            ..self
+        }
     }
 
     /// The addresses bound, with the ports the system chose where 0 was asked for.
@@ -135,6 +148,7 @@ impl Transport {
             instruments,
             drain,
             arena: self.arena,
+            when_quiet: self.when_quiet,
         };
         let mut threads = Vec::new();
         for (index, sockets) in self.sockets.into_iter().enumerate() {

@@ -14,8 +14,9 @@ use tokio::net::TcpStream;
 
 use crate::cache::Arena;
 
-/// To copy fewer bytes than this is cheaper than a system call of their own.
-const LEAST: usize = 4096;
+/// To copy fewer bytes than this costs less than to look their pages up one by one, which is what the kernel does to
+/// send them from the file: measured at 64 KiB, where copying is a tenth cheaper.
+const LEAST: usize = 128 << 10;
 
 /// A viewer's socket.
 #[derive(Debug)]

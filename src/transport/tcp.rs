@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use http::header::CONNECTION;
@@ -36,6 +37,12 @@ const H2_STREAMS: u32 = 64;
 
 /// HTTP/2 frames of this size carry media: fewer frames, fewer system calls.
 const H2_FRAME: u32 = 64 * 1024;
+
+/// A worker looks so often whether many of its connections have ended.
+const TIDY: Duration = Duration::from_secs(10);
+
+/// As many as hold some MiB.
+const MANY: u64 = 256;
 
 /// Which of a port's sockets is bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,9 +81,11 @@ pub(super) async fn worker<A: Answer>(
     answer: A,
     shared: Shared,
 ) {
+    let ended = Arc::new(AtomicU64::new(0));
+    tokio::spawn(tidy(ended.clone(), shared.when_quiet));
     let accepting = sockets
         .into_iter()
-        .map(|socket| accept(socket, answer.clone(), shared.clone()));
+        .map(|socket| accept(socket, answer.clone(), shared.clone(), ended.clone()));
     futures_util::future::join_all(accepting).await;
     let mut drain = shared.drain.clone();
     let connections = shared.connections.clone();
@@ -86,7 +95,25 @@ pub(super) async fn worker<A: Answer>(
     let _ = connections.acquire_many(all).await;
 }
 
-async fn accept<A: Answer>(socket: std::net::TcpListener, answer: A, shared: Shared) {
+/// Calls `what` some seconds after many connections have ended.
+async fn tidy(ended: Arc<AtomicU64>, what: fn()) {
+    let mut seen = 0;
+    loop {
+        tokio::time::sleep(TIDY).await;
+        let now = ended.load(Ordering::Relaxed);
+        if now - seen >= MANY {
+            seen = now;
+            what();
+        }
+    }
+}
+
+async fn accept<A: Answer>(
+    socket: std::net::TcpListener,
+    answer: A,
+    shared: Shared,
+    ended: Arc<AtomicU64>,
+) {
     let listener = match TcpListener::from_std(socket) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "a listening socket is unusable"),
@@ -106,9 +133,10 @@ async fn accept<A: Answer>(socket: std::net::TcpListener, answer: A, shared: Sha
                     permit = shared.connections.clone().acquire_owned() => permit,
                 };
                 let Ok(permit) = permit else { return };
-                let (answer, shared) = (answer.clone(), shared.clone());
+                let (answer, shared, ended) = (answer.clone(), shared.clone(), ended.clone());
                 tokio::spawn(async move {
                     serve(stream, peer, answer, shared).await;
+                    ended.fetch_add(1, Ordering::Relaxed);
                     drop(permit);
                 });
             }

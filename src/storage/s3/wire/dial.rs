@@ -19,12 +19,13 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tower_service::Service;
 
 use super::{Cause, Endpoint, Failure};
-use crate::storage::Error;
 use crate::storage::s3::refusal::chain;
+use crate::storage::{Error, OWNED};
 
 /// How much one read from a socket may bring: measured, more saves nothing. hyper finds the size that fits below it,
-/// which a fixed one would not: each read takes a buffer of its own, and a drip would pin one for every packet.
-const READ: usize = 256 * 1024;
+/// which a fixed one would not: each read takes a buffer of its own, and a drip would pin one for every packet. A read
+/// that fills its buffer is a piece that owns its memory.
+const READ: usize = OWNED;
 
 /// A silent connection is probed this often; a peer that is gone is then noticed though nothing is sent to it.
 const KEEPALIVE: Duration = Duration::from_secs(30);

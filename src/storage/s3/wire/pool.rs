@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
+use std::thread::ThreadId;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -41,8 +42,25 @@ pub(super) struct Pool {
 struct Resting(Mutex<VecDeque<Rested>>);
 
 struct Rested {
-    sender: SendRequest<Empty<Bytes>>,
+    line: Line,
     since: Instant,
+}
+
+/// A connection.
+struct Line {
+    sender: SendRequest<Empty<Bytes>>,
+    /// Whose runtime has its driver for a task.
+    driven_by: ThreadId,
+}
+
+impl Line {
+    /// A connection whose driver is a task of this thread's runtime.
+    fn new(sender: SendRequest<Empty<Bytes>>) -> Self {
+        Self {
+            sender,
+            driven_by: std::thread::current().id(),
+        }
+    }
 }
 
 impl Pool {
@@ -61,12 +79,12 @@ impl Pool {
         &self,
         request: Request<Empty<Bytes>>,
     ) -> Result<Response<Arriving>, Failure> {
-        let Some(Rested { mut sender, since }) = self.resting.take().await else {
+        let Some(Rested { mut line, since }) = self.resting.take().await else {
             return self.send_afresh(request).await;
         };
         let spare = (since.elapsed() >= STALE).then(|| request.clone());
-        match sender.try_send_request(request).await {
-            Ok(response) => Ok(self.arriving(response, sender)),
+        match line.sender.try_send_request(request).await {
+            Ok(response) => Ok(self.arriving(response, line)),
             Err(mut failed) => match failed.take_message().or(spare) {
                 Some(request) => self.send_afresh(request).await,
                 None => Err(Failure::Broken(failed.into_error().into())),
@@ -78,22 +96,19 @@ impl Pool {
         &self,
         request: Request<Empty<Bytes>>,
     ) -> Result<Response<Arriving>, Failure> {
-        let (mut sender, driver) = self.dial.open().await?;
+        let (sender, driver) = self.dial.open().await?;
+        let mut line = Line::new(sender);
         tokio::spawn(drive(driver, Arc::downgrade(&self.resting)));
-        match sender.send_request(request).await {
-            Ok(response) => Ok(self.arriving(response, sender)),
+        match line.sender.send_request(request).await {
+            Ok(response) => Ok(self.arriving(response, line)),
             Err(error) => Err(Failure::Broken(error.into())),
         }
     }
 
-    fn arriving(
-        &self,
-        response: Response<Incoming>,
-        sender: SendRequest<Empty<Bytes>>,
-    ) -> Response<Arriving> {
+    fn arriving(&self, response: Response<Incoming>, line: Line) -> Response<Arriving> {
         response.map(|body| Arriving {
             body,
-            sender: Some(sender),
+            line: Some(line),
             resting: Arc::clone(&self.resting),
         })
     }
@@ -112,24 +127,31 @@ async fn drive(driver: Driver, resting: Weak<Resting>) {
 }
 
 impl Resting {
-    /// The connection that was used last and is open still.
+    /// The connection that was used last and is open still. Those that this thread drives come first: what arrives by
+    /// another's wakes two threads for every piece.
     async fn take(&self) -> Option<Rested> {
+        let here = std::thread::current().id();
         loop {
-            let mut rested = self.lock().pop_back()?;
+            let mut rested = {
+                let mut all = self.lock();
+                let own = all.iter().rposition(|rested| rested.line.driven_by == here);
+                let place = own.or(all.len().checked_sub(1))?;
+                all.remove(place)?
+            };
             // Its driver may not have come to wait for the next request yet.
-            if rested.since.elapsed() < REST && rested.sender.ready().await.is_ok() {
+            if rested.since.elapsed() < REST && rested.line.sender.ready().await.is_ok() {
                 return Some(rested);
             }
         }
     }
 
-    fn put(&self, sender: SendRequest<Empty<Bytes>>) {
-        if sender.is_closed() {
+    fn put(&self, line: Line) {
+        if line.sender.is_closed() {
             return;
         }
         let since = Instant::now();
         let mut all = self.lock();
-        all.push_back(Rested { sender, since });
+        all.push_back(Rested { line, since });
         let surplus = (all.len() > MOST).then(|| all.pop_front());
         drop(all);
         drop(surplus);
@@ -137,7 +159,8 @@ impl Resting {
 
     fn clear_out(&self, now: Instant) {
         let mut all = self.lock();
-        let is_good = |rested: &Rested| !rested.sender.is_closed() && now < rested.since + REST;
+        let is_good =
+            |rested: &Rested| !rested.line.sender.is_closed() && now < rested.since + REST;
         let (good, old) = all.drain(..).partition(is_good);
         *all = good;
         drop(all);
@@ -154,14 +177,14 @@ impl Resting {
 pub(in crate::storage::s3) struct Arriving {
     body: Incoming,
     /// `None` once it rests again.
-    sender: Option<SendRequest<Empty<Bytes>>>,
+    line: Option<Line>,
     resting: Arc<Resting>,
 }
 
 impl Arriving {
     fn give_back(&mut self) {
-        if let Some(sender) = self.sender.take() {
-            self.resting.put(sender);
+        if let Some(line) = self.line.take() {
+            self.resting.put(line);
         }
     }
 }
@@ -177,7 +200,7 @@ impl Body for Arriving {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         match &frame {
             Some(Ok(_)) => {}
-            Some(Err(_)) => self.sender = None,
+            Some(Err(_)) => self.line = None,
             None => self.give_back(),
         }
         Poll::Ready(frame)
@@ -205,7 +228,7 @@ impl Drop for Arriving {
 #[cfg(test)]
 mod tests {
     use super::super::dial::Stream;
-    use super::{MOST, REST, Resting, drive};
+    use super::{Line, MOST, REST, Resting, drive};
     use bytes::Bytes;
     use http_body_util::Empty;
     use hyper::client::conn::http1::{self, SendRequest};
@@ -233,7 +256,7 @@ mod tests {
     async fn a_connection_that_rests_too_long_is_closed() {
         let resting = Arc::default();
         let (sender, mut far) = connection(&resting).await;
-        resting.put(sender);
+        resting.put(Line::new(sender));
         tokio::time::sleep(REST - Duration::from_secs(1)).await;
         assert!(!is_closed(&mut far).await);
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -248,7 +271,7 @@ mod tests {
         for _ in 0..=MOST {
             let (sender, other) = connection(&resting).await;
             far.push(other);
-            resting.put(sender);
+            resting.put(Line::new(sender));
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         assert!(is_closed(&mut far[0]).await);
@@ -262,11 +285,11 @@ mod tests {
         let resting = Arc::default();
         let (good, _far) = connection(&resting).await;
         let (closed, far) = connection(&resting).await;
-        resting.put(good);
-        resting.put(closed);
+        resting.put(Line::new(good));
+        resting.put(Line::new(closed));
         drop(far);
         let taken = resting.take().await.unwrap();
-        assert!(!taken.sender.is_closed());
+        assert!(!taken.line.sender.is_closed());
         assert!(resting.take().await.is_none());
         assert_eq!(Instant::now(), taken.since);
     }
@@ -275,7 +298,7 @@ mod tests {
     async fn connections_end_with_their_pool() {
         let resting = Arc::default();
         let (sender, mut far) = connection(&resting).await;
-        resting.put(sender);
+        resting.put(Line::new(sender));
         drop(resting);
         assert!(is_closed(&mut far).await);
     }
