@@ -25,6 +25,8 @@ COLOURS = {
     "nginx-whole": "#8fbf6f",
     "varnish": "#4a8fd6",
     "caddy": "#c98a3c",
+    "caudal-all": "#8a7fd6",
+    "caudal-off": "#b9b3e0",
 }
 
 STYLE = """

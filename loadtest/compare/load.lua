@@ -3,6 +3,7 @@
 --   hit                          the URL again and again
 --   range SIZE LENGTH            aligned ranges of LENGTH at varying offsets of an object of SIZE
 --   cold PREFIX SIZE[,SIZE...]   objects nobody asked for before, of each size in turn
+--   zipf PREFIX SIZE COUNT S SEED  one of COUNT objects, the n-th as often as 1/n^S says; S of 0 is all alike
 
 local function host()
     return "Host: " .. wrk.host .. ":" .. wrk.port .. "\r\n\r\n"
@@ -37,11 +38,31 @@ local function cold(prefix, sizes)
     end
 end
 
+local function zipf(prefix, size, count, exponent, seed)
+    local upto, sum = {}, 0
+    for n = 1, count do
+        sum = sum + n ^ -exponent
+        upto[n] = sum
+    end
+    math.randomseed(seed)
+    local start, rest = "GET /bucket/cold-" .. size .. "/" .. prefix .. "-", ".m4s HTTP/1.1\r\n" .. host()
+    return function()
+        local wanted, low, high = math.random() * sum, 1, count
+        while low < high do
+            local middle = math.floor((low + high) / 2)
+            if upto[middle] < wanted then low = middle + 1 else high = middle end
+        end
+        return start .. low .. rest
+    end
+end
+
 function init(args)
     if args[1] == "range" then
         request = ranges(tonumber(args[2]), tonumber(args[3]))
     elseif args[1] == "cold" then
         request = cold(args[2], args[3])
+    elseif args[1] == "zipf" then
+        request = zipf(args[2], args[3], tonumber(args[4]), tonumber(args[5]), tonumber(args[6]))
     end
 end
 

@@ -14,7 +14,7 @@ from crowds import Closed, Idle, Join, Watch
 from meter import Figures
 from servers import Room, Server
 from store import KIB, MIB, SIZES
-from throughput import Churn, Cold, Hits
+from throughput import Churn, Cold, Hits, Mix
 
 ROOM = Room()
 CHURN_MEMORY_MIB = 256
@@ -45,6 +45,8 @@ class Row:
     rounds: int | None = None
     room: Room = ROOM
     slow_store: bool = False
+    # Only where it is asked for by name: it compares caudal with itself.
+    by_name: bool = False
 
 
 PER_REQUEST, PER_GIB = "cpu_us_per_request", "cpu_s_per_gib"
@@ -60,6 +62,21 @@ def _hits(size: str) -> Row:
 def _cold(size: str, ratio_of: str) -> Row:
     room = Room(objects=Room.memory_mib * MIB // SIZES[size])
     return Row(f"cold-{size}", "cold", f"cold miss, {size[:-3]} {size[-3:]}", CACHES, Cold(size), ratio_of, room=room)
+
+
+# All from memory; each object once; the way of the world, over ten times what the cache holds.
+MIXES = (("hits", 128, 0.0), ("zipf", 5120, 0.9))
+PLACEMENTS = ("caudal", "caudal-all", "caudal-off")
+
+
+def _placement(size: str) -> tuple[Row, ...]:
+    """Where blocks had best live."""
+    mixes = [(name, Mix(size, total, exponent)) for name, total, exponent in MIXES]
+    works: list[tuple[str, Work]] = [*mixes, ("once", Cold(size))]
+    return tuple(
+        Row(f"{name}-{size}", "placement", f"{name}, {size}", PLACEMENTS, work, PER_REQUEST, by_name=True)
+        for name, work in works
+    )
 
 
 ROWS = (
@@ -87,6 +104,8 @@ ROWS = (
         rounds=1,
         room=Room(CHURN_MEMORY_MIB),
     ),
+    *_placement("64KiB"),
+    *_placement("1MiB"),
 )
 
 
@@ -94,7 +113,7 @@ def chosen(only: list[str], without: list[str]) -> list[Row]:
     """The rows of these groups or ids, or all; less these servers. A word that names nothing ends the bench."""
     _known(only, {row.group for row in ROWS} | {row.id for row in ROWS})
     _known(without, {server for row in ROWS for server in row.servers})
-    wanted = [row for row in ROWS if not only or row.id in only or row.group in only]
+    wanted = [row for row in ROWS if (not only and not row.by_name) or row.id in only or row.group in only]
     less = [replace(row, servers=tuple(name for name in row.servers if name not in without)) for row in wanted]
     return [row for row in less if row.servers]
 

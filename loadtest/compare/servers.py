@@ -93,7 +93,9 @@ def _caudal(config: Path, _: Place) -> list[str]:
 _KEYS = (("AWS_ACCESS_KEY_ID", "compare"), ("AWS_SECRET_ACCESS_KEY", "compare"), ("AWS_EC2_METADATA_DISABLED", "true"))
 
 KINDS = {
-    "caudal": Kind("caudal.toml", _caudal, ("caudal", "--version"), _KEYS),
+    "caudal": Kind("caudal.toml", _caudal, ("caudal", "--version"), _KEYS, "hot"),
+    "caudal-all": Kind("caudal.toml", _caudal, ("caudal", "--version"), _KEYS, "all"),
+    "caudal-off": Kind("caudal.toml", _caudal, ("caudal", "--version"), _KEYS, "off"),
     "nginx": Kind("nginx.conf", _nginx, ("nginx", "-v"), variant="on"),
     "nginx-uncorked": Kind("nginx.conf", _nginx, ("nginx", "-v"), variant="off"),
     "nginx-slice": Kind("nginx-cache.conf", _nginx, ("nginx", "-v"), variant="slice"),
@@ -177,7 +179,7 @@ def start(name: str, place: Place, core: int) -> Server:
     place.scratch.mkdir(parents=True)
     config = place.scratch / kind.template
     config.write_text(_AtTemplate((place.config / kind.template).read_text()).substitute(_fields(place, kind)))
-    log = place.scratch / "access.log" if name == "caudal" else place.scratch / "output"
+    log = place.scratch / "access.log" if kind.version[0] == "caudal" else place.scratch / "output"
     env = {**dict(kind.env), "HOME": str(place.scratch), "XDG_DATA_HOME": str(place.scratch)}
     server = Server(name, procs.spawn(kind.argv(config, place), core, log, env), place)
     try:

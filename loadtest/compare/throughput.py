@@ -5,6 +5,7 @@ A class a kind of work; each prepares a server once and measures it once a round
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import store
@@ -18,6 +19,7 @@ from servers import Server
 HIT_CONNECTIONS = 32
 COLD_CONNECTIONS = 16
 WARM = 1.0
+MIX_WARM = 8.0
 
 # A cache is full once this many times its memory went through it; a slow one is left at it for so many seconds.
 FILL = 1.25
@@ -95,6 +97,38 @@ class Cold:
 
     def _load(self, bench: Bench, server: Server) -> wrk.Load:
         return wrk.Load(server, bench.load_core, COLD_CONNECTIONS, bench.scale.seconds)
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Some of many objects, a few of them far more often than the others."""
+
+    size: str
+    total_mib: int
+    exponent: float
+
+    def prepare(self, bench: Bench, server: Server) -> None:
+        """Checks the bytes of one, and lets the cache see what is asked for often."""
+        check(server, store.cold_path(self.size, "mix-1"), bench.content(store.path(self.size)))
+        wrk.run(self._load(bench, server, MIX_WARM), "/", *self._mode(1))
+
+    def measure(self, bench: Bench, server: Server) -> Figures:
+        """One run."""
+        one = fetch(server, store.cold_path(self.size, "mix-1"))
+        bench.asked.gets()
+        with metered(bench, server) as spent:
+            outcome = wrk.run(self._load(bench, server, bench.scale.seconds), "/", *self._mode(time.time_ns() % 1000))
+        _all_whole(server, outcome, len(one.body))
+        answers = outcome.bytes / one.wire_bytes
+        figures = _rates(outcome) | spent.figures(answers, outcome.bytes)
+        return figures | {"gets_per_request": bench.asked.gets("mix") / answers}
+
+    def _load(self, bench: Bench, server: Server, seconds: float) -> wrk.Load:
+        return wrk.Load(server, bench.load_core, COLD_CONNECTIONS, seconds)
+
+    def _mode(self, seed: int) -> list[str]:
+        count = self.total_mib * store.MIB // store.SIZES[self.size]
+        return ["zipf", "mix", self.size, str(count), str(self.exponent), str(seed)]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ use crate::storage::{self, Storage};
 use crate::telemetry::{AccessLog, Format, Instruments};
 use crate::transport::{BindError, Drain, Limits, Transport, Workers};
 
-mod allocator;
+pub(crate) mod allocator;
 mod settings;
 mod storages;
 

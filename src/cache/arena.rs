@@ -18,11 +18,20 @@ use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
 
 use super::mapping::Mapping;
 
+/// A huge page. The kernel may keep a file's pages in pieces of up to this size, and a punch that takes part of one
+/// zeroes that part where it lies, in flight or not. No piece reaches over two slots.
+const HUGE: u64 = 2 << 20;
+
 /// Pages are accounted in this size, whatever the system's real one.
 const PAGE: u64 = 4096;
 
 /// Address space an arena may take. Only what is written takes memory.
 const MOST_ADDRESSES: u64 = 16 << 40;
+
+const PUNCH: FallocateFlags = FallocateFlags::PUNCH_HOLE.union(FallocateFlags::KEEP_SIZE);
+
+/// Whether files in memory get huge pages without asking: a block would take one whole, which nobody charges for.
+const HUGE_PAGES: &str = "/sys/kernel/mm/transparent_hugepage/shmem_enabled";
 
 /// Blocks in one anonymous file. Shared by everybody who holds bytes of it.
 #[derive(Debug)]
@@ -53,7 +62,7 @@ struct Tenant<T> {
     slot: u64,
     len: usize,
     /// Dropped last: memory is given back when it is free, not before.
-    _held: T,
+    held: Option<T>,
 }
 
 impl Arena {
@@ -62,11 +71,18 @@ impl Arena {
     /// # Errors
     /// Where the system has no anonymous files, or refuses the addresses.
     pub(super) fn new(memory: u64, shortest: u64, longest: u64) -> io::Result<Arc<Self>> {
-        let stride = longest.next_multiple_of(PAGE);
+        if huge_pages_always(HUGE_PAGES)? {
+            return Err(io::Error::other(format!(
+                "{HUGE_PAGES} gives every block a huge page: set it to advise or never"
+            )));
+        }
+        let stride = longest.next_multiple_of(HUGE);
         let count = (memory / shortest).min(MOST_ADDRESSES / stride).max(1);
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
         let file = rustix::fs::memfd_create("caudal-arena", flags)?;
         rustix::fs::ftruncate(&file, count * stride)?;
+        // Some sandboxes have files in memory, but no way to take their pages back.
+        rustix::fs::fallocate(&file, PUNCH, 0, stride)?;
         // A mapping past the end of its file is a crash waiting for a reader.
         rustix::fs::fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
         let mapping = Mapping::of(&file, count * stride)?;
@@ -107,7 +123,7 @@ impl Arena {
             arena: self.clone(),
             slot,
             len,
-            _held: held,
+            held: Some(held),
         }))
     }
 
@@ -147,14 +163,16 @@ impl Arena {
     }
 
     /// Takes the slot's pages out of the file and the slot back. See the module: this is what keeps bytes on their
-    /// way to a peer from changing.
-    fn empty(&self, slot: u64) {
-        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        let at = slot * self.stride;
-        // A slot that cannot be punched is never used again.
-        if rustix::fs::fallocate(&self.file, flags, at, self.stride).is_ok() {
-            self.slots().returned.push(slot);
+    /// way to a peer from changing. A slot that cannot be punched is never used again; whether it could.
+    fn empty(&self, slot: u64) -> bool {
+        let emptied = rustix::fs::fallocate(&self.file, PUNCH, slot * self.stride, self.stride);
+        match emptied {
+            Ok(()) => self.slots().returned.push(slot),
+            Err(error) => {
+                tracing::warn!(%error, "a block's memory cannot be given back to the system");
+            }
         }
+        emptied.is_ok()
     }
 
     fn slots(&self) -> std::sync::MutexGuard<'_, Slots> {
@@ -183,11 +201,24 @@ impl<T> AsRef<[u8]> for Tenant<T> {
 
 impl<T> Drop for Tenant<T> {
     fn drop(&mut self) {
-        self.arena
-            .used
-            .fetch_sub(pages(self.len), Ordering::Relaxed);
-        self.arena.empty(self.slot);
+        if self.arena.empty(self.slot) {
+            let freed = pages(self.len);
+            self.arena.used.fetch_sub(freed, Ordering::Relaxed);
+        } else {
+            // The memory is still taken, and so is what it is charged to.
+            std::mem::forget(self.held.take());
+        }
     }
+}
+
+/// Reads a setting such as `always within_size advise [never] deny force`. A kernel without huge pages has none.
+fn huge_pages_always(setting: &str) -> io::Result<bool> {
+    let text = match std::fs::read_to_string(setting) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        text => text?,
+    };
+    let chosen = ["[always]", "[within_size]", "[force]"];
+    Ok(chosen.iter().any(|word| text.contains(word)))
 }
 
 fn pages(len: usize) -> u64 {
@@ -275,7 +306,38 @@ mod tests {
     fn a_block_too_long_or_empty_is_given_back() {
         let arena = narrow();
         assert_eq!(arena.store(&[], 7), Err(7));
-        assert_eq!(arena.store(&[Bytes::from(vec![0; BLOCK + 1])], 7), Err(7));
+        let longer_than_a_slot = Bytes::from(vec![0; HUGE as usize + 1]);
+        assert_eq!(arena.store(&[longer_than_a_slot], 7), Err(7));
+    }
+
+    #[test]
+    fn where_every_block_would_get_a_huge_page_there_is_no_arena() {
+        let setting = tempfile::NamedTempFile::new().unwrap();
+        let path = setting.path().to_str().unwrap();
+        for (text, always) in [
+            ("always within_size advise [never] deny force\n", false),
+            ("always within_size [advise] never deny force\n", false),
+            ("[always] within_size advise never deny force\n", true),
+            ("always [within_size] advise never deny force\n", true),
+        ] {
+            std::fs::write(path, text).unwrap();
+            assert_eq!(huge_pages_always(path).unwrap(), always, "{text}");
+        }
+        assert!(!huge_pages_always("/nonexistent/shmem_enabled").unwrap());
+    }
+
+    #[test]
+    fn slots_lie_apart_by_whole_huge_pages() {
+        let arena = Arena::new(4 << 20, PAGE, 64 << 10).unwrap();
+        let stored: Vec<Bytes> = (0..4)
+            .map(|n| {
+                let pieces = [Bytes::from(vec![n; 5000])];
+                arena.store(&pieces, ()).unwrap()
+            })
+            .collect();
+        for bytes in &stored {
+            assert_eq!(arena.place_of(bytes).unwrap() % HUGE, 0);
+        }
     }
 
     #[test]

@@ -94,11 +94,14 @@ impl Cache {
         let Some(pieces) = block.pieces() else {
             return;
         };
+        if !self.memory.holds(&key, block) {
+            return;
+        }
         let Some(reservation) = self.memory.try_reserve(block.len()) else {
             return block.forget_asked();
         };
         let Ok(bytes) = arena.store(pieces, Some(reservation)) else {
-            return;
+            return block.forget_asked();
         };
         self.memory.replace(key, block, Block::full(bytes));
     }

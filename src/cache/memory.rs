@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use moka::notification::RemovalCause;
+use moka::ops::compute::Op;
 use moka::sync::Cache as Moka;
 
 use super::block::Block;
@@ -46,13 +47,19 @@ impl Memory {
         self.blocks.run_pending_tasks();
     }
 
+    /// Whether this very block is held.
+    pub(super) fn holds(&self, key: &BlockKey, block: &Arc<Block>) -> bool {
+        let held = self.blocks.get(key);
+        held.is_some_and(|held| Arc::ptr_eq(&held, block))
+    }
+
     /// Puts `better` in the place of `block`, if that is still there.
     pub(super) fn replace(&self, key: BlockKey, block: &Arc<Block>, better: Block) {
-        let better = Arc::new(better);
-        let is_held = |held: Arc<Block>| Arc::ptr_eq(&held, block);
-        if self.blocks.get(&key).is_some_and(is_held) {
-            self.admit(key, better);
-        }
+        self.blocks.entry(key).and_compute_with(|held| match held {
+            Some(held) if Arc::ptr_eq(held.value(), block) => Op::Put(Arc::new(better)),
+            _ => Op::Nop,
+        });
+        self.blocks.run_pending_tasks();
     }
 
     pub(super) fn forget(&self, key: &BlockKey) {

@@ -91,7 +91,8 @@ impl Cache {
     ) -> Option<Window> {
         let key = block_key(version, index);
         let block = self.memory.get(&key)?;
-        self.asked(&key, &block, range.end - range.start);
+        let size = self.settings.block;
+        self.asked(&key, &block, overlap(range, index * size, size));
         Some(Window {
             blocks: [Slot::Pinned(block)].into(),
             held: 1,

@@ -51,6 +51,7 @@ impl Unusable {
 
 /// Runs the command that was typed.
 pub fn run() -> ExitCode {
+    crate::app::allocator::prepare();
     let outcome = match Cli::parse().command {
         Command::Serve(args) => serve::run(args),
         Command::Demo(args) => demo::run(args),

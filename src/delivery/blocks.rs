@@ -24,8 +24,8 @@ pub(super) struct Source {
     pub(super) cache: Arc<Cache>,
     pub(super) version: Arc<Version>,
     pub(super) at_hand: Option<AtHand>,
-    /// The most that the first piece may be.
-    pub(super) first: usize,
+    /// Whether another request's storage read is what the version came by.
+    pub(super) joined: bool,
 }
 
 #[derive(Debug)]
@@ -38,6 +38,10 @@ struct Rest {
     position: u64,
     end: u64,
 }
+
+/// The first piece that a follower is sent, in bytes. A thousand who wait for one fill are all woken by its first bytes,
+/// and the last of them waits for what the others are sent first.
+const FIRST: usize = 4 << 10;
 
 impl Source {
     fn window(&self, range: Range<u64>) -> Window {
@@ -58,13 +62,19 @@ impl Blocks {
     /// Looks for the range's blocks and waits for its first byte. Tells what the look found.
     pub(super) async fn open(source: Source, range: Range<u64>) -> (Result<Self, Error>, Window) {
         let mut window = source.window(range.clone());
+        // Who has blocks that came with the version sent for them, or joined who did.
+        let follows = source.at_hand.is_none() && window.led == 0 && window.followed > 0;
         // The window holds what it needs of them; the rest of the run is let go.
         let source = Source {
             at_hand: None,
             ..source
         };
         let mut rest = Rest {
-            most: source.first,
+            most: if source.joined || follows {
+                FIRST
+            } else {
+                usize::MAX
+            },
             source,
             slots: std::mem::take(&mut window.blocks),
             position: range.start,

@@ -30,9 +30,6 @@ pub struct Delivery {
     gzip: gzip::Variants,
 }
 
-/// The first piece that a follower is sent, in bytes: enough for a player to begin with.
-const FIRST: usize = 16 << 10;
-
 /// Which texts are compressed. Sizes in bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Compression {
@@ -213,13 +210,7 @@ impl Content {
             cache: self.cache.clone(),
             version: self.version.clone(),
             at_hand: self.at_hand.clone(),
-            // A thousand who wait for one fill are all woken by its first bytes, and the last of them waits for what the
-            // others are sent first.
-            first: if self.lookup.collapsed {
-                FIRST
-            } else {
-                usize::MAX
-            },
+            joined: self.lookup.collapsed,
         }
     }
 

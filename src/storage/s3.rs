@@ -52,7 +52,6 @@ impl Debug for S3 {
         f.debug_struct("S3")
             .field("bucket", &self.options.bucket)
             .field("prefix", &self.prefix)
-            .field("endpoint", &self.options.endpoint)
             .finish_non_exhaustive()
     }
 }

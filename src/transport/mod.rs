@@ -156,7 +156,11 @@ impl Transport {
                 .enable_all()
                 .build()?;
             let (answer, shared) = (answer.clone(), shared.clone());
-            let work = move || runtime.block_on(tcp::worker(sockets, answer, shared));
+            let work = move || {
+                runtime.block_on(tcp::worker(sockets, answer, shared));
+                // Dropped, the runtime would wait for a fill whose read hangs.
+                runtime.shutdown_background();
+            };
             let thread = std::thread::Builder::new().name(format!("{}-{index}", self.name));
             threads.push(thread.spawn(work)?);
         }

@@ -9,10 +9,11 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use super::{Error, ObjectMeta, Validator, refuse};
+use crate::storage::OWNED;
 
 /// Bytes read in one hop to the blocking threads: enough to amortise the hop, little enough to hold for each of
-/// many readers.
-const PIECE: u64 = 512 * 1024;
+/// many readers, and a piece that is cut in two is copied.
+const PIECE: u64 = OWNED as u64;
 
 /// What tells one version of a file from another: when it was written, how long it is, and which inode it is.
 ///

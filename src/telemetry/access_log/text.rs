@@ -12,7 +12,7 @@ pub(super) fn write(out: &mut Vec<u8>, line: &Line<'_>) {
         humantime::format_rfc3339_millis(line.time),
         line.peer,
         line.method,
-        line.path,
+        Printable(line.path),
         line.status,
         line.cache,
         line.bytes,
@@ -30,10 +30,34 @@ pub(super) fn write(out: &mut Vec<u8>, line: &Line<'_>) {
     out.push(b'\n');
 }
 
+/// Text without what a terminal would take for a command.
+struct Printable<'a>(&'a str);
+
+impl std::fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for part in self.0.split_inclusive(char::is_control) {
+            match part.strip_suffix(char::is_control) {
+                Some(plain) => write!(f, "{plain}{}", part[plain.len()..].escape_unicode())?,
+                None => f.write_str(part)?,
+            }
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::telemetry::access_log::tests::line;
+
+    #[test]
+    fn a_path_commands_no_terminal() {
+        let path = "/a\u{9b}2Jb\u{7f}";
+        let mut bytes = Vec::new();
+        write(&mut bytes, &Line { path, ..line() });
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(text.contains("/a\\u{9b}2Jb\\u{7f} "), "{text}");
+    }
 
     #[test]
     fn a_line_is_one_line() {
