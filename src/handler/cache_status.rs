@@ -30,7 +30,7 @@ pub(super) fn of(lookup: &Lookup, refusal: Option<&str>) -> String {
     }
     if refusal.is_none() && matches!(lookup.status, Status::Hit | Status::Revalidated) {
         text.push_str("; ttl=");
-        push_number(&mut text, lookup.ttl.as_secs());
+        text.push_str(itoa::Buffer::new().format(lookup.ttl.as_secs()));
     }
     let stale = matches!(lookup.status, Status::Stale | Status::StaleOnError).then_some("stale");
     if let Some(detail) = refusal.or(lookup.reason.map(Reason::as_str)).or(stale) {
@@ -38,21 +38,6 @@ pub(super) fn of(lookup: &Lookup, refusal: Option<&str>) -> String {
         text.push_str(detail);
     }
     text
-}
-
-/// Appends a number in decimal, without the allocation and the machinery of `format!`.
-pub(super) fn push_number(text: &mut String, mut number: u64) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    text.extend(digits[at..].iter().map(|digit| char::from(*digit)));
 }
 
 #[cfg(test)]

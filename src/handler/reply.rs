@@ -118,7 +118,7 @@ fn server_timing(timing: Timing) -> String {
 
 fn push_millis(text: &mut String, duration: Duration) {
     let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-    cache_status::push_number(text, micros / 1000);
+    text.push_str(itoa::Buffer::new().format(micros / 1000));
     text.push('.');
     for place in [100, 10, 1] {
         text.push(char::from(b'0' + (micros / place % 10) as u8));
