@@ -16,7 +16,7 @@ pub enum Placement {
     Hot,
     /// All that are long enough.
     All,
-    /// None: nothing is sent without a copy (every listener encrypts), or the system has no such memory.
+    /// None: where every listener encrypts, nothing can be sent without a copy.
     Heap,
 }
 

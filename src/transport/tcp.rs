@@ -330,3 +330,23 @@ fn reason(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     }
     Some("peer")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_worker_tidies_up_once_after_many_have_left() {
+        static TIDIED: AtomicU64 = AtomicU64::new(0);
+        let ended = Arc::new(AtomicU64::new(MANY - 1));
+        let tidying = tokio::spawn(tidy(ended.clone(), || {
+            TIDIED.fetch_add(1, Ordering::Relaxed);
+        }));
+        tokio::time::sleep(TIDY * 3).await;
+        assert_eq!(TIDIED.load(Ordering::Relaxed), 0, "too few have left");
+        ended.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(TIDY * 3).await;
+        assert_eq!(TIDIED.load(Ordering::Relaxed), 1);
+        tidying.abort();
+    }
+}
