@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::Bytes;
-use futures_util::stream::{BoxStream, Stream};
+use futures_util::stream::{BoxStream, Stream, StreamExt};
 use http::{HeaderMap, Method, StatusCode, Uri, Version};
 use http_body::{Frame, SizeHint};
 
@@ -64,9 +64,12 @@ pub struct Body {
     held: Option<Box<dyn Any + Send>>,
 }
 
+/// Bytes as they come.
+pub type ByteStream = BoxStream<'static, Result<Bytes, BodyError>>;
+
 enum Content {
     Whole(Bytes),
-    Stream(BoxStream<'static, Result<Bytes, BodyError>>),
+    Stream(ByteStream),
 }
 
 /// Why a body ended early. The connection is cut: a viewer never takes a part for the whole.
@@ -107,7 +110,7 @@ impl Body {
     }
 
     /// Bytes as they come, `len` in all.
-    pub fn stream(len: u64, bytes: BoxStream<'static, Result<Bytes, BodyError>>) -> Self {
+    pub fn stream(len: u64, bytes: ByteStream) -> Self {
         Self::of(Content::Stream(bytes), len)
     }
 
@@ -131,6 +134,16 @@ impl Body {
     /// Holds a resource for as long as the body lives.
     pub fn held_with(mut self, resource: Box<dyn Any + Send>) -> Self {
         self.held = Some(resource);
+        self
+    }
+
+    /// Sends the bytes through `slower`, which must give the same ones.
+    pub fn through(mut self, slower: impl FnOnce(ByteStream) -> ByteStream) -> Self {
+        let bytes = match std::mem::replace(&mut self.content, Content::Whole(Bytes::new())) {
+            Content::Whole(bytes) => futures_util::stream::iter([Ok(bytes)]).boxed(),
+            Content::Stream(bytes) => bytes,
+        };
+        self.content = Content::Stream(slower(bytes));
         self
     }
 

@@ -11,10 +11,12 @@ pub mod transport;
 pub mod handler;
 pub mod admin;
 
+pub mod access;
 pub mod delivery;
 pub mod exchange;
 pub mod cache;
 pub mod storage;
+pub mod remote;
 pub mod config;
 pub mod telemetry;
 pub mod media;

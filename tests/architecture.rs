@@ -14,10 +14,10 @@ const TIERS: [&[&str]; 9] = [
     &["command"],
     &["app"],
     &["transport", "handler", "admin"],
-    &["delivery"],
+    &["access", "delivery"],
     &["exchange"],
     &["cache"],
-    &["storage"],
+    &["storage", "remote"],
     &["config", "telemetry"],
     &["media"],
 ];
@@ -26,8 +26,12 @@ const TIERS: [&[&str]; 9] = [
 const ALONE: [&str; 4] = ["media", "config", "telemetry", "exchange"];
 
 /// `exchange` is what transports and handlers share; what is below `delivery` knows no HTTP exchange.
-const NEVER: [(&str, &str); 5] = [
+const NEVER: [(&str, &str); 9] = [
     ("delivery", "exchange"),
+    ("access", "exchange"),
+    ("access", "cache"),
+    ("access", "storage"),
+    ("access", "telemetry"),
     ("cache", "exchange"),
     ("storage", "telemetry"),
     ("storage", "config"),
@@ -36,16 +40,21 @@ const NEVER: [(&str, &str); 5] = [
 
 /// Crates that stop at a place: AWS types at `storage/s3`, hyper's at `transport` and, where caudal is a client itself,
 /// at `storage/s3/wire`; moka's in the cache and in the compressed variants.
-const CRATES: [(&str, &[&str]); 12] = [
+const CRATES: [(&str, &[&str]); 17] = [
     ("hyper", &["transport/", "storage/s3/wire/"]),
-    ("hyper_util", &["transport/", "storage/s3/wire/"]),
+    ("hyper_util", &["transport/", "storage/s3/wire/", "remote/"]),
     ("tokio_rustls", &["storage/s3/wire/"]),
     ("socket2", &["transport/"]),
     ("aws_sdk_s3", &["storage/s3"]),
-    ("aws_config", &["storage/s3"]),
+    ("aws_config", &["storage/s3", "remote/"]),
     ("aws_types", &["storage/s3"]),
-    ("aws_credential_types", &["storage/s3"]),
-    ("aws_sigv4", &["storage/s3/wire/"]),
+    ("aws_credential_types", &["storage/s3", "remote/"]),
+    ("aws_sigv4", &["storage/s3/wire/", "remote/"]),
+    ("hyper_rustls", &["remote/"]),
+    ("aws_lc_rs", &["access/", "config/secret"]),
+    ("maxminddb", &["access/geo/"]),
+    ("governor", &["access/limits/"]),
+    ("coset", &["access/token/cat"]),
     ("moka", &["cache/", "delivery/gzip.rs"]),
     ("metrics", &["telemetry/"]),
     ("anyhow", &["command/", "main.rs"]),
@@ -143,7 +152,9 @@ fn sources() -> Vec<(String, Imports)> {
         imports.visit_file(&syn::parse_file(&text).unwrap());
         (name, imports)
     })
-    .filter(|(name, _)| !name.ends_with("tests.rs") && !name.contains("conformance"))
+    .filter(|(name, _)| {
+        !name.ends_with("tests.rs") && !name.contains("/tests/") && !name.contains("conformance")
+    })
     .collect()
 }
 

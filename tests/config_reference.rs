@@ -22,8 +22,13 @@ fn entries() -> Vec<Entry> {
             section = format!("{}[]", header.trim_end_matches("]]"));
         } else if let Some(header) = text.strip_prefix('[') {
             section = header.trim_end_matches(']').to_owned();
-            if section.starts_with("storage.") {
-                section = "storage.NAME".to_owned();
+            if let Some((named, _)) = section.split_once('.').filter(|(named, _)| {
+                [
+                    "storage", "key", "token", "geo", "rights", "limits", "access",
+                ]
+                .contains(named)
+            }) {
+                section = format!("{named}.NAME");
             }
         } else if let Some((key, _)) = text.split_once(" = ").filter(|_| !text.starts_with('#')) {
             let is_example = text.ends_with("# example");
@@ -79,16 +84,20 @@ fn every_value_without_the_mark_is_the_default() {
 
 #[test]
 fn the_sections_that_are_always_there_are_the_default() {
-    let Config { storage, route, .. } = Config::default();
     let whole = read(REFERENCE).unwrap();
-    assert_eq!(
-        Config {
-            storage,
-            route,
-            ..whole
-        },
-        Config::default()
-    );
+    let named = whole.clone();
+    let default = Config {
+        key: named.key,
+        token: named.token,
+        geo: named.geo,
+        rights: named.rights,
+        limits: named.limits,
+        access: named.access,
+        storage: named.storage,
+        route: named.route,
+        ..Config::default()
+    };
+    assert_eq!(whole, default);
 }
 
 #[test]

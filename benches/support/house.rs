@@ -73,16 +73,20 @@ impl House {
             strip_prefix: false,
             prepend: String::new(),
             instruments: Arc::new(self.instruments.route("/")),
+            policy: None,
+            takes_prefix: false,
+            access: Arc::new(self.instruments.access("-")),
         };
         let value = http::HeaderValue::from_static("public, max-age=60");
         Handler::new(Parts {
+            gate: Arc::default(),
             routes: Routes::new(vec![route], Arc::new(self.instruments.route("-"))),
             delivery: Delivery::new(
                 self.cache.clone(),
                 compression,
                 self.background.handle().clone(),
             ),
-            cors: Cors::new("*", Duration::from_secs(86_400)).expect("an origin"),
+            cors: Cors::new("*", false, Duration::from_secs(86_400)).expect("an origin"),
             cache_control: CacheControl {
                 absent: value.clone(),
                 classes: Class::ALL.map(|_| value.clone()),

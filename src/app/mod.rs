@@ -12,12 +12,13 @@ use crate::admin::{Admin, Demo};
 use crate::cache::{Cache, StorageId};
 use crate::config::{self, Config, LogFormat};
 use crate::delivery::Delivery;
-use crate::handler::{Cors, Handler, Parts, Route, Routes};
+use crate::handler::{Handler, Parts, Route, Routes};
 use crate::storage::health::{Health, State};
 use crate::storage::{self, Storage};
 use crate::telemetry::{AccessLog, Format, Instruments};
 use crate::transport::{BindError, Drain, Limits, Transport, Workers};
 
+pub(crate) mod access;
 pub(crate) mod allocator;
 mod settings;
 mod storages;
@@ -34,6 +35,7 @@ pub struct App {
     admin: Admin,
     cache: Arc<Cache>,
     health: Health,
+    access: access::Loader,
     instruments: Arc<Instruments>,
     log_writer: Option<std::thread::JoinHandle<()>>,
     background: Runtime,
@@ -102,12 +104,13 @@ impl App {
             settings::compression(config, &memory),
             background.handle().clone(),
         );
+        let access = background.block_on(access::Loader::load(config))?;
         let (access_log, log_writer) = access_log(&config.log, &instruments)?;
         let handler = Handler::new(Parts {
             routes: routes(config, &ids, &instruments)?,
+            gate: access.gate(),
             delivery,
-            cors: Cors::new(&config.cors.origin, config.cors.max_age)
-                .map_err(|error| Error::Config(format!("cors.origin: {error}")))?,
+            cors: settings::cors(config)?,
             cache_control: settings::cache_control(config)?,
             access_log,
             instruments: instruments.clone(),
@@ -119,10 +122,7 @@ impl App {
             extras.demo,
         );
 
-        let workers = match config.server.workers {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            workers => workers,
-        };
+        let workers = settings::workers(config);
         Ok(Self {
             viewers: Transport::bind("viewers", &config.server.listen, workers)?
                 .sending_from(cache.arena().cloned())
@@ -135,6 +135,7 @@ impl App {
             admin,
             cache,
             health,
+            access,
             instruments,
             log_writer,
             background,
@@ -161,6 +162,8 @@ impl App {
             .spawn(watch(self.health.clone(), self.instruments.clone()));
         self.background
             .spawn(upkeep(self.cache, self.health, self.instruments.clone()));
+        self.background
+            .spawn(self.access.watch(self.instruments.loads()));
         let (viewers_drain, viewers_draining) = Drain::new();
         let (operators_drain, operators_draining) = Drain::new();
         let (limits, instruments) = (self.limits, self.instruments);
@@ -305,12 +308,16 @@ fn routes(
                 route.path, route.storage
             ))
         })?;
+        let access = route.access.as_ref();
         Ok(Route {
             path: route.path.as_str().into(),
             storage,
             strip_prefix: route.strip_prefix,
             prepend: route.prepend.clone(),
+            policy: access.and_then(|access| config.access.keys().position(|name| name == access)),
+            takes_prefix: access.is_some_and(|access| takes_prefix(config, access)),
             instruments: Arc::new(instruments.route(&route.path)),
+            access: Arc::new(instruments.access(access.map_or("-", String::as_str))),
         })
     };
     let routes = config
@@ -319,6 +326,14 @@ fn routes(
         .map(route)
         .collect::<Result<_, Error>>()?;
     Ok(Routes::new(routes, Arc::new(instruments.route("-"))))
+}
+
+/// Whether a policy takes tokens that stand before the path.
+fn takes_prefix(config: &Config, access: &str) -> bool {
+    let tokens = config.access.get(access).map(|access| &access.tokens);
+    let named = |name: &String| config.token.get(name);
+    let takes = |token: &config::Token| token.carriers.contains(&config::Carrier::Path);
+    tokens.is_some_and(|tokens| tokens.iter().filter_map(named).any(takes))
 }
 
 type Log = (AccessLog, Option<std::thread::JoinHandle<()>>);

@@ -6,9 +6,17 @@ use super::Error;
 use crate::cache::{Lifetimes, Placement, Rules, Settings};
 use crate::config::{self, ArenaUse, Config, Freshness, Policy};
 use crate::delivery::Compression;
-use crate::handler::CacheControl;
+use crate::handler::{CacheControl, Cors};
 use crate::media::Class;
 use crate::transport::Limits;
+
+/// Threads that serve viewers.
+pub(super) fn workers(config: &Config) -> usize {
+    match config.server.workers {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        workers => workers,
+    }
+}
 
 /// How `cache.memory` is shared out, in bytes. It bounds all three together.
 pub(super) struct Shares {
@@ -73,6 +81,12 @@ pub(super) fn compression(config: &Config, shares: &Shares) -> Compression {
         level: compression.level,
         memory: shares.variants,
     }
+}
+
+pub(super) fn cors(config: &Config) -> Result<Cors, Error> {
+    let cors = &config.cors;
+    Cors::new(&cors.origin, cors.credentials, cors.max_age)
+        .map_err(|error| Error::Config(format!("cors.origin: {error}")))
 }
 
 pub(super) fn cache_control(config: &Config) -> Result<CacheControl, Error> {

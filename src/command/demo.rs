@@ -75,6 +75,7 @@ fn demo_config(mut config: Config) -> Config {
         storage: NAME.into(),
         strip_prefix: true,
         prepend: String::new(),
+        access: None,
     }];
     config
 }

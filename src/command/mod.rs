@@ -14,6 +14,7 @@ use crate::config::{Config, Level, LogFormat};
 mod check;
 mod demo;
 mod serve;
+mod sign;
 
 /// An origin for video on demand: serves HLS and DASH between object storage and a CDN.
 #[derive(Debug, Parser)]
@@ -36,6 +37,7 @@ enum Command {
     Demo(demo::Args),
     /// Validate a configuration and print it with every default filled in.
     Check(check::Args),
+    Sign(Box<sign::Args>),
 }
 
 /// A configuration or an argument that cannot be worked with: exit code 2.
@@ -56,6 +58,7 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Check(args) => check::run(&args),
+        Command::Sign(args) => sign::run(*args),
     };
     match outcome {
         Ok(code) => code,

@@ -37,6 +37,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             storage: MEDIA.into(),
             strip_prefix: false,
             prepend: String::new(),
+            access: None,
         }];
     }
     override_addresses(&mut config, args.listen, args.admin);

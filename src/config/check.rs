@@ -14,6 +14,76 @@ pub(super) fn storage_name(text: &str) -> Checked {
     Err("a storage's name has 1 to 32 of a-z, 0-9, - and _, write \"media\"".to_owned())
 }
 
+/// A name for a key, a token, a policy or a part of one.
+pub(super) fn name(text: &str) -> Checked {
+    storage_name(text)
+        .map_err(|_| "a name has 1 to 32 of a-z, 0-9, - and _, write \"viewers\"".to_owned())
+}
+
+/// Any text of visible ASCII and spaces.
+pub(super) fn plain(text: &str) -> Checked {
+    let fits = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
+    if (1..=1024).contains(&text.len()) && text.bytes().all(fits) {
+        return Ok(text.to_owned());
+    }
+    Err("must be 1 to 1024 characters of plain ASCII".to_owned())
+}
+
+/// The name of a header.
+pub(super) fn header_name(text: &str) -> Checked {
+    http::HeaderName::from_bytes(text.as_bytes())
+        .map(|name| name.as_str().to_owned())
+        .map_err(|_| "must be the name of a header, write \"x-origin-verify\"".to_owned())
+}
+
+/// The name of a parameter in queries and cookies.
+pub(super) fn parameter(text: &str) -> Checked {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if (1..=64).contains(&text.len()) && text.bytes().all(fits) {
+        return Ok(text.to_owned());
+    }
+    Err("must have 1 to 64 of a-z, A-Z, 0-9, -, _ and ., write \"token\"".to_owned())
+}
+
+/// An algorithm, as RFC 7518 names it.
+pub(super) fn algorithm(text: &str) -> Checked {
+    const KNOWN: [&str; 10] = [
+        "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA",
+    ];
+    match KNOWN.iter().find(|known| known.eq_ignore_ascii_case(text)) {
+        Some(known) => Ok((*known).to_owned()),
+        None => Err(format!("must be one of {}", KNOWN.join(", "))),
+    }
+}
+
+/// The scheme and host that signed URLs start with.
+pub(super) fn resource(text: &str) -> Checked {
+    endpoint(text).map_err(|_| {
+        "must be http:// or https:// and a host, without a path, write \"https://media.example.com\""
+            .to_owned()
+    })
+}
+
+/// Where something is fetched from that is believed: over TLS, but for this machine.
+pub(super) fn https_url(text: &str) -> Checked {
+    let loopback = ["http://127.0.0.1", "http://[::1]", "http://localhost"];
+    let fits = text
+        .parse::<http::Uri>()
+        .is_ok_and(|uri| uri.host().is_some());
+    let safe = text.starts_with("https://")
+        || loopback.iter().any(|start| {
+            let rest = text.strip_prefix(start);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
+        });
+    match fits && safe {
+        true => Ok(text.to_owned()),
+        false => Err(
+            "must be an https:// URL, write \"https://issuer.example/.well-known/jwks.json\""
+                .to_owned(),
+        ),
+    }
+}
+
 /// A prefix of storage keys: without a leading slash, with one at the end, or empty.
 pub(super) fn key_prefix(text: &str) -> Checked {
     let trimmed = text.trim_matches('/');

@@ -8,6 +8,10 @@ use std::time::Duration;
 use super::file::{Node, Raw};
 use super::units;
 
+mod several;
+
+pub(super) use several::{File, List, OneOf, SecretReference};
+
 /// Reads and writes the values of a key.
 pub(super) trait Format<T> {
     /// The value, or what is wrong with it; the caller puts key and value before that.
@@ -18,6 +22,11 @@ pub(super) trait Format<T> {
 
     /// A value that would do, as TOML.
     fn example(&self) -> String;
+
+    /// Whether what is written may be a secret, and must not be repeated.
+    fn is_secret(&self) -> bool {
+        false
+    }
 }
 
 /// What is wrong with a value.
@@ -219,6 +228,10 @@ impl<T, F: Format<T>> Format<Option<T>> for Optional<F> {
 
     fn example(&self) -> String {
         self.0.example()
+    }
+
+    fn is_secret(&self) -> bool {
+        self.0.is_secret()
     }
 }
 

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+mod access;
 mod check;
 mod env;
 mod error;
@@ -15,16 +16,21 @@ mod format;
 mod freshness;
 mod relations;
 mod schema;
+pub mod secret;
 mod sections;
 mod storage;
 pub mod units;
 
+pub use access::{
+    Access, Carrier, EdgeHash, Geo, Jwt, Key, Limits, Requirement, Rights, SentBy, Token,
+    TokenFormat, Verdict, Viewer,
+};
 pub use error::{Error, Origin, Problem};
 pub use freshness::{Freshness, Policy};
 pub use sections::{Admin, ArenaUse, Cache, Compression, Cors, Level, Log, LogFormat, Server};
 pub use storage::{Route, S3, Storage, StorageKind};
 
-use file::{Node, Table};
+use file::Table;
 use schema::{Keys, Names, Reader, Writer};
 
 /// The whole configuration. Fields are called as their keys.
@@ -44,6 +50,20 @@ pub struct Config {
     pub cors: Cors,
     /// `[compression]`
     pub compression: Compression,
+    /// `[viewer]`
+    pub viewer: Viewer,
+    /// `[key.NAME]`, by name.
+    pub key: BTreeMap<String, Key>,
+    /// `[token.NAME]`, by name.
+    pub token: BTreeMap<String, Token>,
+    /// `[geo.NAME]`, by name.
+    pub geo: BTreeMap<String, Geo>,
+    /// `[rights.NAME]`, by name.
+    pub rights: BTreeMap<String, Rights>,
+    /// `[limits.NAME]`, by name.
+    pub limits: BTreeMap<String, Limits>,
+    /// `[access.NAME]`, by name.
+    pub access: BTreeMap<String, Access>,
     /// `[storage.NAME]`, by name.
     pub storage: BTreeMap<String, Storage>,
     /// `[[route]]`, in the order of the text; no two with the same path. A lone storage without a route has got one
@@ -107,10 +127,13 @@ impl Config {
         let mut config = self.clone();
         let mut writer = Writer::default();
         config.keys(&mut writer);
-        for (name, storage) in &mut config.storage {
-            let path = format!("storage.{name}");
-            writer.table(&format!("[{path}]"), path, |keys| storage.keys(keys));
-        }
+        writer.named("key", &mut config.key, Key::keys);
+        writer.named("token", &mut config.token, Token::keys);
+        writer.named("geo", &mut config.geo, Geo::keys);
+        writer.named("rights", &mut config.rights, Rights::keys);
+        writer.named("limits", &mut config.limits, Limits::keys);
+        writer.named("access", &mut config.access, Access::keys);
+        writer.named("storage", &mut config.storage, Storage::keys);
         for route in &mut config.route {
             writer.table("[[route]]", "route".to_owned(), |keys| route.keys(keys));
         }
@@ -121,10 +144,13 @@ impl Config {
     pub fn known_keys() -> Vec<String> {
         let mut names = Names::default();
         Self::default().keys(&mut names);
-        names.path = "storage.NAME".to_owned();
-        for mut storage in Storage::every_kind() {
-            storage.keys(&mut names);
-        }
+        names.named("key", [Key::unset()], Key::keys);
+        names.named("token", Token::every_format(), Token::keys);
+        names.named("geo", [Geo::default()], Geo::keys);
+        names.named("rights", [Rights::unset()], Rights::keys);
+        names.named("limits", [Limits::default()], Limits::keys);
+        names.named("access", [Access::default()], Access::keys);
+        names.named("storage", Storage::every_kind(), Storage::keys);
         names.path = "route[]".to_owned();
         Route::unset().keys(&mut names);
         names.names
@@ -151,6 +177,7 @@ impl Config {
         keys.section("freshness", |keys| self.freshness.keys(keys));
         keys.section("cors", |keys| self.cors.keys(keys));
         keys.section("compression", |keys| self.compression.keys(keys));
+        keys.section("viewer", |keys| self.viewer.keys(keys));
     }
 
     /// Takes everything from the tree; what was wrong stays with the reader, and its key at the default.
@@ -158,11 +185,13 @@ impl Config {
         let mut config = Self::default();
         let mut reader = Reader::new(tree);
         config.keys(&mut reader);
-        for (name, node) in reader.named_tables("storage") {
-            config
-                .storage
-                .insert(name.clone(), read_storage(&mut reader, &name, node));
-        }
+        config.key = reader.named("key", Key::unset, Key::keys);
+        config.token = reader.named("token", Token::unset, Token::keys);
+        config.geo = reader.named("geo", Geo::default, Geo::keys);
+        config.rights = reader.named("rights", Rights::unset, Rights::keys);
+        config.limits = reader.named("limits", Limits::default, Limits::keys);
+        config.access = reader.named("access", Access::default, Access::keys);
+        config.storage = reader.named("storage", Storage::default, Storage::keys);
         for (at, node) in reader.listed_tables("route").into_iter().enumerate() {
             let mut route = Route::unset();
             reader.table(format!("route[{at}]"), node, |keys| route.keys(keys));
@@ -171,19 +200,4 @@ impl Config {
         reader.refuse_unknown();
         (config, reader)
     }
-}
-
-fn read_storage(reader: &mut Reader, name: &str, node: Node) -> Storage {
-    let path = format!("storage.{name}");
-    if let Err(fix) = check::storage_name(name) {
-        reader.problem(node.origin.clone(), path.clone(), format!("{path}: {fix}"));
-    }
-    let mut storage = Storage::default();
-    reader.table(path, node, |keys| {
-        storage.keys(keys);
-        if keys.failed("kind") {
-            keys.ignore_rest();
-        }
-    });
-    storage
 }

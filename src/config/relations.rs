@@ -9,6 +9,8 @@ use super::storage::StorageKind;
 use super::units::{duration, size};
 use super::{Config, Server};
 
+mod access;
+
 /// Reports every relation that does not hold as key and message.
 pub(super) fn check(config: &Config, report: &mut dyn FnMut(String, String)) {
     listeners(&config.server, config.admin.listen, report);
@@ -16,6 +18,7 @@ pub(super) fn check(config: &Config, report: &mut dyn FnMut(String, String)) {
     compression(config, report);
     storages(config, report);
     routes(config, report);
+    access::check(config, report);
 }
 
 fn listeners(server: &Server, admin: SocketAddr, report: &mut dyn FnMut(String, String)) {

@@ -83,6 +83,33 @@ impl Reader {
         }
     }
 
+    /// Reads every table of a table of named ones. Where one does not say what it is (its `kind`, its `format`), the
+    /// rest of it cannot be judged.
+    pub(super) fn named<T>(
+        &mut self,
+        section: &'static str,
+        unset: impl Fn() -> T,
+        visit: impl Fn(&mut T, &mut Self),
+    ) -> BTreeMap<String, T> {
+        let mut read = BTreeMap::new();
+        for (name, node) in self.named_tables(section) {
+            let path = format!("{section}.{name}");
+            if let Err(fix) = super::check::storage_name(&name) {
+                let fix = fix.replace("storage", section);
+                self.problem(node.origin.clone(), path.clone(), format!("{path}: {fix}"));
+            }
+            let mut value = unset();
+            self.table(path, node, |keys| {
+                visit(&mut value, keys);
+                if keys.failed("kind") || keys.failed("format") {
+                    keys.ignore_rest();
+                }
+            });
+            read.insert(name, value);
+        }
+        read
+    }
+
     /// Takes a list of tables, such as `[[route]]`.
     pub(super) fn listed_tables(&mut self, name: &str) -> Vec<Node> {
         self.known.push(name.to_owned());
@@ -191,7 +218,10 @@ impl Reader {
                 format!("{fix}, write {default}")
             }
         };
-        let message = format!("{key} = {node}: {fix}");
+        let message = match format.is_secret() {
+            true => format!("{key} {fix}"),
+            false => format!("{key} = {node}: {fix}"),
+        };
         self.problem(node.origin, key, message);
         None
     }
@@ -245,6 +275,21 @@ impl Writer {
     }
 }
 
+impl Writer {
+    /// Writes every table of a table of named ones.
+    pub(super) fn named<T>(
+        &mut self,
+        section: &str,
+        tables: &mut BTreeMap<String, T>,
+        visit: impl Fn(&mut T, &mut Self),
+    ) {
+        for (name, value) in tables {
+            let path = format!("{section}.{name}");
+            self.table(&format!("[{path}]"), path, |keys| visit(value, keys));
+        }
+    }
+}
+
 impl Keys for Writer {
     fn key<T>(&mut self, name: &'static str, value: &mut T, format: impl Format<T>) {
         if let Some(written) = format.write(value) {
@@ -267,6 +312,21 @@ impl Keys for Writer {
 pub(super) struct Names {
     pub(super) path: String,
     pub(super) names: Vec<String>,
+}
+
+impl Names {
+    /// Lists the keys of named tables, those of every kind.
+    pub(super) fn named<T, const N: usize>(
+        &mut self,
+        section: &str,
+        kinds: [T; N],
+        visit: impl Fn(&mut T, &mut Self),
+    ) {
+        self.path = format!("{section}.NAME");
+        for mut value in kinds {
+            visit(&mut value, self);
+        }
+    }
 }
 
 impl Keys for Names {

@@ -269,6 +269,8 @@ impl Cache {
 pub struct Cors {
     /// The value of `Access-Control-Allow-Origin`: `*` or one origin.
     pub origin: String,
+    /// Whether browsers of that origin may send cookies along; not with `*`.
+    pub credentials: bool,
     /// How long a browser may remember a preflight answer.
     pub max_age: Duration,
 }
@@ -277,6 +279,7 @@ impl Default for Cors {
     fn default() -> Self {
         Self {
             origin: "*".to_owned(),
+            credentials: false,
             max_age: seconds(86_400),
         }
     }
@@ -292,6 +295,7 @@ impl Cors {
                 example: "*",
             },
         );
+        keys.key("credentials", &mut self.credentials, Flag);
         keys.key("max_age", &mut self.max_age, Time::ANY);
     }
 }

@@ -76,6 +76,8 @@ pub struct Route {
     pub strip_prefix: bool,
     /// Put before the key that storage is asked for; empty or ends with a slash.
     pub prepend: String,
+    /// The name of what a viewer has to meet; it exists. `None` lets everybody in.
+    pub access: Option<String>,
 }
 
 /// The word for a [`StorageKind`].
@@ -225,6 +227,7 @@ impl Route {
             storage: String::new(),
             strip_prefix: false,
             prepend: String::new(),
+            access: None,
         }
     }
 
@@ -263,5 +266,10 @@ impl Route {
                 example: "titles/",
             },
         );
+        let access = Text {
+            check: check::name,
+            example: "viewers",
+        };
+        keys.key("access", &mut self.access, Optional(access));
     }
 }

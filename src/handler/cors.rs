@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, HeaderName,
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW,
+    CACHE_CONTROL, HeaderName,
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
 
@@ -12,10 +13,10 @@ use super::error::ALLOWED_METHODS;
 use crate::exchange::{Body, Response};
 
 const ALLOWED_HEADERS: &str = "Range, If-Range, If-None-Match, If-Modified-Since, Authorization, \
-     CMCD-Object, CMCD-Request, CMCD-Session, CMCD-Status, CTA-Common-Access-Token";
+     CMCD-Object, CMCD-Request, CMCD-Session, CMCD-Status, CTA-Common-Access-Token, caudal-debug";
 
 const EXPOSED_HEADERS: &str = "Content-Range, Content-Length, Accept-Ranges, ETag, Age, Date, Retry-After, \
-     CMSD-Static, CMSD-Dynamic, Cache-Status, Server-Timing";
+     CMSD-Static, CMSD-Dynamic, Cache-Status, Server-Timing, caudal-refusal";
 
 const TIMING_ALLOW_ORIGIN: HeaderName = HeaderName::from_static("timing-allow-origin");
 
@@ -24,23 +25,34 @@ const TIMING_ALLOW_ORIGIN: HeaderName = HeaderName::from_static("timing-allow-or
 #[derive(Debug, Clone)]
 pub struct Cors {
     origin: HeaderValue,
+    /// Whether cookies may come along; browsers want one named origin then.
+    credentials: bool,
     max_age: HeaderValue,
 }
 
 impl Cors {
-    /// Allows `origin` (`*` for everybody); a preflight's answer holds for `max_age`.
+    /// Allows `origin` (`*` for everybody), with cookies where `credentials` says so; a preflight's answer holds for `max_age`.
     ///
     /// # Errors
     /// When `origin` cannot stand in a header.
-    pub fn new(origin: &str, max_age: Duration) -> Result<Self, http::header::InvalidHeaderValue> {
+    pub fn new(
+        origin: &str,
+        credentials: bool,
+        max_age: Duration,
+    ) -> Result<Self, http::header::InvalidHeaderValue> {
         Ok(Self {
             origin: HeaderValue::from_str(origin)?,
+            credentials,
             max_age: max_age.as_secs().into(),
         })
     }
 
     pub(super) fn allow(&self, headers: &mut HeaderMap) {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, self.origin.clone());
+        if self.credentials {
+            let yes = HeaderValue::from_static("true");
+            headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, yes);
+        }
         headers.insert(
             ACCESS_CONTROL_EXPOSE_HEADERS,
             HeaderValue::from_static(EXPOSED_HEADERS),

@@ -1,11 +1,13 @@
 //! Every "no", and the only map from causes to status codes.
 
 use http::header::{
-    AGE, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER,
+    AGE, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
+    RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::cache_status;
+use crate::access::{Refusal, Refused, debug};
 use crate::cache::{self, Failure, Lookup};
 use crate::exchange::{Body, Response};
 use crate::media::{PathError, range};
@@ -27,6 +29,14 @@ pub(super) enum Error {
     MethodNotAllowed,
     #[error("no route serves this path")]
     NoRoute,
+    #[error("access is refused: {}", .refused.why)]
+    Refused {
+        refused: Refused,
+        /// The status of a token that has expired: some players fetch another on one, some on the other.
+        expired_status: StatusCode,
+        /// Whether the client may be told why.
+        told: bool,
+    },
     #[error("precondition failed")]
     PreconditionFailed,
     #[error("no range lies within the {len} bytes")]
@@ -49,6 +59,11 @@ impl Error {
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::Refused {
+                refused,
+                expired_status,
+                ..
+            } => refused_status(refused.why, *expired_status),
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::RangeNotSatisfiable { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::Cache(cache::Error::Storage(error)) => match error {
@@ -82,6 +97,7 @@ impl Error {
             Self::TargetTooLong => "target_too_long",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::NoRoute => "no_route",
+            Self::Refused { refused, .. } => refused.why.as_str(),
             Self::PreconditionFailed => "precondition_failed",
             Self::RangeNotSatisfiable { .. } => "range_not_satisfiable",
             Self::Cache(error) => error.reason(),
@@ -90,16 +106,37 @@ impl Error {
 
     /// What the client reads. Nothing of the inside: no bucket, no folder, no upstream's words.
     fn text(&self, status: StatusCode) -> String {
+        let phrase = || {
+            let phrase = status.canonical_reason().unwrap_or_default();
+            phrase.to_ascii_lowercase()
+        };
         match self {
             Self::Cache(error) => {
-                let phrase = status
-                    .canonical_reason()
-                    .unwrap_or_default()
-                    .to_ascii_lowercase();
-                format!("{} {phrase}: {}\n", status.as_u16(), error.reason())
+                format!("{} {}: {}\n", status.as_u16(), phrase(), error.reason())
             }
+            // Why is for whoever runs this: it would tell a thief how close a guess came.
+            Self::Refused { told: false, .. } => format!("{} {}\n", status.as_u16(), phrase()),
             own => format!("{} {own}\n", status.as_u16()),
         }
+    }
+}
+
+fn refused_status(why: Refusal, expired: StatusCode) -> StatusCode {
+    use Refusal as R;
+    match why {
+        R::TokenMissing => StatusCode::UNAUTHORIZED,
+        R::TokenExpired => expired,
+        R::GeoDenied
+        | R::GeoUnknown
+        | R::GeoAnonymous
+        | R::RightsUnknown
+        | R::RightsCountry
+        | R::RightsNotYet
+        | R::RightsEnded
+        | R::RightsDevice
+        | R::RightsQuality => StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS,
+        R::RequestRate | R::Streams => StatusCode::TOO_MANY_REQUESTS,
+        _ => StatusCode::FORBIDDEN,
     }
 }
 
@@ -128,7 +165,11 @@ pub(super) fn reply(error: &Error, lookup: &Lookup, absent: &HeaderValue) -> Res
     if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
-    if let Ok(value) = HeaderValue::from_str(&cache_status::of(lookup, Some(error.reason()))) {
+    let reason = match error {
+        Error::Refused { told: false, .. } => "refused",
+        error => error.reason(),
+    };
+    if let Ok(value) = HeaderValue::from_str(&cache_status::of(lookup, Some(reason))) {
         headers.insert(cache_status::NAME, value);
     }
     match error {
@@ -138,6 +179,20 @@ pub(super) fn reply(error: &Error, lookup: &Lookup, absent: &HeaderValue) -> Res
         Error::RangeNotSatisfiable { len } => {
             if let Ok(value) = HeaderValue::from_str(&range::unsatisfied(*len)) {
                 headers.insert(CONTENT_RANGE, value);
+            }
+        }
+        Error::Refused { refused, told, .. } => {
+            if status == StatusCode::UNAUTHORIZED {
+                // RFC 9110 §15.5.2 has it so; browsers ask nobody for a Bearer token.
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            if let Some(wait) = refused.retry_after {
+                let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+                headers.insert(RETRY_AFTER, seconds.max(1).into());
+            }
+            if *told {
+                let why = HeaderValue::from_static(refused.why.as_str());
+                headers.insert(debug::ANSWER, why);
             }
         }
         // What follows on this connection may not be what it seems.

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+
+use crate::access::Gate;
 use crate::delivery::Delivery;
 use crate::exchange::{Answer, Body, Request, Response};
 use crate::telemetry::{AccessLog, Instruments};
@@ -14,6 +17,7 @@ mod cors;
 mod encoding;
 mod entity;
 mod error;
+mod grant;
 mod multipart;
 mod range;
 mod record;
@@ -26,6 +30,7 @@ pub use route::{Route, Routes};
 
 use conditional::Verdict;
 use error::Error;
+use grant::{Leave, Visit};
 use range::Asked;
 use record::Record;
 use reply::Head;
@@ -40,6 +45,8 @@ pub struct Handler(Arc<Parts>);
 pub struct Parts {
     /// Paths to assets.
     pub routes: Routes,
+    /// Who may see what. Swapped as a whole when a file or a secret of it changes.
+    pub gate: Arc<ArcSwap<Gate>>,
     /// Assets to bytes.
     pub delivery: Delivery,
     /// What browsers of other origins may do.
@@ -61,7 +68,7 @@ impl Handler {
         Self(Arc::new(parts))
     }
 
-    /// Answers a request: admit → route → open → conditional → range → reply; whatever the answer, CORS is
+    /// Answers a request: admit → route → grant → open → conditional → range → reply; whatever the answer, CORS is
     /// added and its body is recorded to the end.
     pub async fn handle(&self, request: Request) -> Response {
         let mut record = Record::begin(&request, &self.0);
@@ -84,6 +91,7 @@ impl Handler {
         if method == admit::Method::Options {
             return Ok(cors::preflight(&self.0.cors));
         }
+        let leave = self.grant(request, &routed, record).await?;
         let asked = Asked::of(request, method);
         let mut answer = self.attempt(request, &routed, &asked, record).await;
         for _ in 0..RESTARTS {
@@ -93,7 +101,29 @@ impl Handler {
             }
             answer = self.attempt(request, &routed, &asked, record).await;
         }
-        answer
+        Ok(leave.mark(answer?))
+    }
+
+    /// What the route's policy says to this viewer. A route without one lets everybody in.
+    async fn grant(
+        &self,
+        request: &Request,
+        routed: &Routed,
+        record: &mut Record,
+    ) -> Result<Leave, Error> {
+        let gate = self.0.gate.load_full();
+        let seen = gate.see(request.peer.addr.ip(), &request.headers);
+        record.seen(seen.viewer.ip);
+        if routed.policy.is_none() {
+            return Ok(Leave::default());
+        }
+        let now = record.unix();
+        let visit = Visit {
+            request,
+            routed,
+            now,
+        };
+        visit.decide(&gate, &seen).await
     }
 
     /// open → conditional → range → reply, of the version that is there now.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::header::{HeaderName, RANGE, USER_AGENT};
 use http::{Method, StatusCode, Version};
@@ -10,6 +10,7 @@ use http::{Method, StatusCode, Version};
 use super::Parts;
 use super::error::Error;
 use super::route::Routed;
+use crate::access::prefix;
 use crate::cache::{Lookup, Reason};
 use crate::exchange::{Body, End, Observer, Request, Response};
 use crate::media::Kind;
@@ -31,6 +32,8 @@ const CLIENT_LEFT: u16 = 499;
 pub(super) struct Record {
     time: SystemTime,
     peer: IpAddr,
+    /// Who asked, where the peer only passed it on.
+    viewer: IpAddr,
     method: &'static str,
     protocol: &'static str,
     said: Said,
@@ -53,6 +56,7 @@ impl Record {
         Self {
             time: SystemTime::now(),
             peer: request.peer.addr.ip(),
+            viewer: request.peer.addr.ip(),
             method: method(&request.method),
             protocol: protocol(request.version),
             said: Said::of(request),
@@ -73,6 +77,16 @@ impl Record {
         self.route = Some(routed.route.clone());
         self.kind = routed.kind;
         self.counters = Some(routed.instruments.clone());
+    }
+
+    pub(super) fn seen(&mut self, viewer: IpAddr) {
+        self.viewer = viewer;
+    }
+
+    /// When the request came, in seconds of Unix time.
+    pub(super) fn unix(&self) -> i64 {
+        let unix = self.time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(unix.as_secs()).unwrap_or(i64::MAX)
     }
 
     pub(super) fn found(&mut self, lookup: Lookup) {
@@ -144,6 +158,7 @@ impl Record {
         self.parts.access_log.write(&Line {
             time: self.time,
             peer: self.peer,
+            viewer: self.viewer,
             method: self.method,
             path: self.said.path(),
             protocol: self.protocol,
@@ -180,8 +195,9 @@ impl Said {
                 .and_then(|value| value.to_str().ok());
             shortened(value.unwrap_or_default(), LONGEST_VALUE)
         };
+        let path = prefix::hidden(request.uri.path());
         let parts = [
-            shortened(request.uri.path(), LONGEST_PATH),
+            shortened(&path, LONGEST_PATH),
             header(RANGE),
             header(USER_AGENT),
             header(CLOUDFRONT_ID),
@@ -294,6 +310,8 @@ pub(super) mod tests {
     fn what_was_said_is_kept_apart() {
         let mut asked = request("GET", "/a.m4s?token=secret");
         assert_eq!(Said::of(&asked).path(), "/a.m4s");
+        let carried = request("GET", "/~secret/a.m4s");
+        assert_eq!(Said::of(&carried).path(), "/~/a.m4s");
         assert_eq!(Said::of(&asked).range(), None);
         let id = http::HeaderValue::from_static("abc==");
         asked.headers.insert(CLOUDFRONT_ID, id);

@@ -35,6 +35,8 @@ pub struct Line<'a> {
     pub time: SystemTime,
     /// The peer's address, without its port.
     pub peer: IpAddr,
+    /// The viewer's, as trusted peers tell it; written where it is another.
+    pub viewer: IpAddr,
     /// The request method.
     pub method: &'static str,
     /// The path without the query: queries carry tokens.
@@ -224,6 +226,7 @@ mod tests {
         Line {
             time: SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_007),
             peer: [192, 0, 2, 7].into(),
+            viewer: [192, 0, 2, 7].into(),
             method: "GET",
             path: "/vod/a \"b\".m4s",
             protocol: "HTTP/1.1",

@@ -12,7 +12,7 @@ use metrics_exporter_prometheus::{
     Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 
-use super::{Level, RequestInstruments, Seldom, Tally, Totals};
+use super::{AccessInstruments, Level, LoadInstruments, RequestInstruments, Seldom, Tally, Totals};
 
 /// Upper bounds of the duration histograms, in seconds: from a memory hit to CloudFront's patience of 30 s.
 const SECONDS: [f64; 14] = [
@@ -134,6 +134,16 @@ impl Instruments {
     /// The handles of one route.
     pub fn route(&self, route: &str) -> RequestInstruments {
         RequestInstruments::new(self.recorder.clone(), route)
+    }
+
+    /// The handles of one policy's decisions.
+    pub fn access(&self, policy: &str) -> AccessInstruments {
+        AccessInstruments::new(self.recorder.clone(), policy)
+    }
+
+    /// The handles of what access is decided by.
+    pub fn loads(&self) -> LoadInstruments {
+        LoadInstruments::new(&self.recorder)
     }
 
     /// The handles of one storage.
@@ -271,6 +281,14 @@ const COUNTERS: &[(&str, &str)] = &[
         "caudal_storage_received_bytes_total",
         "Body bytes received from storage.",
     ),
+    (
+        "caudal_access_decisions_total",
+        "Requests let in (granted) or refused, by why.",
+    ),
+    (
+        "caudal_access_loads_total",
+        "Times that keys, lists and databases of access were read again, by how it went.",
+    ),
     ("caudal_connections_total", "Connections accepted."),
     (
         "caudal_connections_closed_total",
@@ -311,6 +329,10 @@ const GAUGES: &[(&str, &str)] = &[
     (
         "caudal_storage_credentials_expire_timestamp_seconds",
         "When the credentials in use expire, in Unix time; absent where they do not.",
+    ),
+    (
+        "caudal_access_loaded_timestamp_seconds",
+        "When keys, lists and databases of access were last read, in Unix time.",
     ),
     ("caudal_connections_open", "Connections open now."),
     (

@@ -1,12 +1,14 @@
 //! What the server tells of itself: metrics ([`Instruments`]), one log line a request ([`AccessLog`]), and
 //! diagnostics (the `tracing` crate, set up by the commands).
 
+mod access_instruments;
 mod access_log;
 mod instruments;
 mod request_instruments;
 mod seldom;
 mod tally;
 
+pub use access_instruments::{AccessInstruments, LoadInstruments};
 pub use access_log::{AccessLog, Format, Line};
 pub use instruments::{CacheInstruments, Instruments, StorageInstruments, TransportInstruments};
 pub use request_instruments::{

@@ -13,6 +13,10 @@ pub(super) fn write(out: &mut Vec<u8>, line: &Line<'_>) {
     time(out, line.time);
     out.extend_from_slice(b"\",\"peer\":\"");
     address(out, line.peer);
+    if line.viewer != line.peer {
+        out.extend_from_slice(b"\",\"viewer\":\"");
+        address(out, line.viewer);
+    }
     out.extend_from_slice(b"\",\"method\":\"");
     out.extend_from_slice(line.method.as_bytes());
     out.push(b'"');

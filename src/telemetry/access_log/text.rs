@@ -10,7 +10,7 @@ pub(super) fn write(out: &mut Vec<u8>, line: &Line<'_>) {
         out,
         "{} {} {} {} {} {} {} B {:.1} ms",
         humantime::format_rfc3339_millis(line.time),
-        line.peer,
+        line.viewer,
         line.method,
         Printable(line.path),
         line.status,

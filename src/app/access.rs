@@ -1,0 +1,166 @@
+//! What access is decided by: read from files, the environment and other services, made into a gate, and made anew when
+//! any of it changes. Start at [`Loader::load`] and [`Loader::watch`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+
+use super::Error;
+use crate::access::Gate;
+use crate::access::limits::Limits;
+use crate::config::Config;
+use crate::remote::{Remote, SecretsManager};
+use crate::telemetry::LoadInstruments;
+
+mod build;
+mod files;
+mod formats;
+mod published;
+mod secrets;
+mod sign;
+
+pub(crate) use sign::{Signer, Wanted};
+
+use build::Kept;
+use files::Files;
+use published::Published;
+use secrets::Secrets;
+
+/// Reads and reads again. What is remembered between two gates is here; a gate remembers nothing.
+pub(super) struct Loader {
+    config: Arc<Config>,
+    secrets: Secrets,
+    files: Files,
+    published: Published,
+    kept: Kept,
+    gate: Arc<ArcSwap<Gate>>,
+}
+
+impl std::fmt::Debug for Loader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Loader")
+    }
+}
+
+impl Loader {
+    /// A loader, and the gate that it will keep up to date.
+    ///
+    /// # Errors
+    /// Where anything that the configuration names cannot be had, or is wrong: at start nothing is let through on a
+    /// guess.
+    pub(super) async fn load(config: &Config) -> Result<Self, Error> {
+        let config = Arc::new(config.clone());
+        let remote = Remote::new;
+        let remote = match needs_remote(&config) {
+            true => Some(remote().map_err(|error| Error::Config(error.to_string()))?),
+            false => None,
+        };
+        let manager = remote.clone().map(SecretsManager::new);
+        let mut loader = Self {
+            secrets: Secrets::new(&config, manager),
+            files: Files::default(),
+            published: Published::new(&config, remote),
+            kept: Kept::new(&config).map_err(Error::Config)?,
+            gate: Arc::default(),
+            config,
+        };
+        loader.secrets.read().await.map_err(Error::Config)?;
+        loader.published.fetch().await;
+        let gate = loader.build().map_err(Error::Config)?;
+        loader.gate.store(Arc::new(gate));
+        Ok(loader)
+    }
+
+    /// The gate as it is now, and as it will be.
+    pub(super) fn gate(&self) -> Arc<ArcSwap<Gate>> {
+        self.gate.clone()
+    }
+
+    fn build(&mut self) -> Result<Gate, String> {
+        let Self {
+            config,
+            secrets,
+            files,
+            published,
+            kept,
+            ..
+        } = self;
+        build::gate(config, secrets, files, published, kept)
+    }
+
+    /// Looks for changes for as long as the process runs. A change that cannot be used is told once; what was loaded
+    /// before goes on, for a list that is being written must not lock everybody out.
+    pub(super) async fn watch(mut self, instruments: LoadInstruments) {
+        instruments.at.set(unix_now() as f64);
+        let mut tick = tokio::time::interval(self.config.viewer.reload);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        tick.tick().await;
+        let mut told = String::new();
+        loop {
+            tick.tick().await;
+            self.kept.upkeep(unix_now());
+            if self.published.fetch().await {
+                // Another generation: nothing that an old key verified is believed.
+                self.kept.is_stale = true;
+            }
+            match self.refresh().await {
+                Ok(false) => told.clear(),
+                Ok(true) => {
+                    told.clear();
+                    instruments.loaded.increment(1);
+                    instruments.at.set(unix_now() as f64);
+                    tracing::info!("keys, lists and databases of access were loaded again");
+                }
+                Err(problem) => {
+                    instruments.failed.increment(1);
+                    if told != problem {
+                        tracing::error!(%problem, "access goes on with what was loaded before");
+                        told = problem;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes a new gate if anything has changed, and says whether it did.
+    async fn refresh(&mut self) -> Result<bool, String> {
+        let secrets_changed = self.secrets.read().await?;
+        let files_changed = self.files.have_changed();
+        if !secrets_changed && !files_changed && !self.kept.is_stale {
+            return Ok(false);
+        }
+        // Until it succeeds it is tried again, though nothing changes any more.
+        self.kept.is_stale = true;
+        let gate = self.build()?;
+        self.gate.store(Arc::new(gate));
+        self.kept.is_stale = false;
+        Ok(true)
+    }
+}
+
+/// Limits count on while gates come and go.
+pub(super) type Counts = BTreeMap<String, Arc<dyn Limits>>;
+
+/// How long a secret that is kept elsewhere is believed.
+const ELSEWHERE: Duration = Duration::from_secs(300);
+
+fn needs_remote(config: &Config) -> bool {
+    let jwks = config.token.values().any(|token| match &token.format {
+        crate::config::TokenFormat::Jwt(jwt) => jwt.jwks.is_some(),
+        _ => false,
+    });
+    let references = config.key.values().flat_map(|key| {
+        let private = key.private.iter();
+        private.chain([&key.secret])
+    });
+    jwks || references
+        .into_iter()
+        .any(|reference| reference.secrets_manager().is_some())
+}
+
+fn unix_now() -> i64 {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH);
+    i64::try_from(unix.unwrap_or_default().as_secs()).unwrap_or(i64::MAX)
+}

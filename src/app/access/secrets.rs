@@ -1,0 +1,78 @@
+//! The secrets that keys refer to, as they were read last.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use super::ELSEWHERE;
+use crate::config::secret::{Fingerprint, Reference, Secret};
+use crate::config::{Config, Key};
+use crate::remote::SecretsManager;
+
+/// Every secret that the configuration refers to.
+pub(super) struct Secrets {
+    references: Vec<(String, Reference)>,
+    read: HashMap<Reference, Secret>,
+    /// When those that are kept elsewhere were asked for.
+    asked: HashMap<Reference, Instant>,
+    manager: Option<SecretsManager>,
+}
+
+impl Secrets {
+    pub(super) fn new(config: &Config, manager: Option<SecretsManager>) -> Self {
+        let of_key = |(name, key): (&String, &Key)| {
+            let secret = (format!("key.{name}.secret"), key.secret.clone());
+            let private = key.private.clone();
+            let private = private.map(|private| (format!("key.{name}.private"), private));
+            [Some(secret), private].into_iter().flatten()
+        };
+        Self {
+            references: config.key.iter().flat_map(of_key).collect(),
+            read: HashMap::new(),
+            asked: HashMap::new(),
+            manager,
+        }
+    }
+
+    /// Reads all of them, and says whether any has changed.
+    ///
+    /// # Errors
+    /// The key that refers to one that cannot be had.
+    pub(super) async fn read(&mut self) -> Result<bool, String> {
+        let mut changed = false;
+        let mut problem = None;
+        for (key, reference) in self.references.clone() {
+            match self.resolve(&reference).await {
+                Ok(None) => {}
+                Ok(Some(secret)) => {
+                    let before = self.read.get(&reference).map(Fingerprint::of);
+                    changed |= before != Some(Fingerprint::of(&secret));
+                    self.read.insert(reference, secret);
+                }
+                // The others are read all the same: one must not keep another from being rotated.
+                Err(error) => problem = Some(format!("{key}: {error}")),
+            }
+        }
+        problem.map_or(Ok(changed), Err)
+    }
+
+    /// The secret, or `None` where what was read before still counts.
+    async fn resolve(&mut self, reference: &Reference) -> Result<Option<Secret>, String> {
+        let (Some(id), Some(manager)) = (reference.secrets_manager(), &self.manager) else {
+            let secret = reference.resolve(|name| std::env::var(name).ok());
+            return secret.map(Some).map_err(|error| error.to_string());
+        };
+        let asked = self.asked.get(reference);
+        if asked.is_some_and(|asked| asked.elapsed() < ELSEWHERE) {
+            return Ok(None);
+        }
+        let secret = manager.get(id).await?;
+        self.asked.insert(reference.clone(), Instant::now());
+        Ok(Some(secret))
+    }
+
+    /// The secret at a reference of the configuration.
+    pub(super) fn of(&self, reference: &Reference) -> Result<&Secret, String> {
+        let secret = self.read.get(reference);
+        secret.ok_or_else(|| format!("the secret at {reference} was not read"))
+    }
+}
