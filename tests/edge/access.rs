@@ -1,0 +1,345 @@
+//! Who may see what, over a whole server: carriers, refusals and their statuses, spoofed headers, reloads.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use caudal::access::token::jwt::{Algorithm, Jwt, KeySettings, Material, Settings};
+use caudal::access::{Secret, debug, prefix};
+use caudal::storage::Storage;
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::server::{Answer, Scripted, Server, until};
+
+const KEY: &str = "0123456789abcdef0123456789abcdef";
+
+fn now() -> i64 {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    i64::try_from(unix.as_secs()).unwrap()
+}
+
+/// A token of these claims, which have an hour left unless they say otherwise.
+fn token(claims: Value) -> String {
+    let mut claims = claims;
+    if claims.get("exp").is_none() {
+        claims["exp"] = json!(now() + 3600);
+    }
+    let settings = Settings {
+        keys: vec![KeySettings {
+            name: "k1".to_owned(),
+            kid: Some("k1".to_owned()),
+            algorithm: Algorithm::Hs256,
+            material: Material::Secret(Secret::new(KEY)),
+        }],
+        ..Settings::default()
+    };
+    Jwt::new(settings)
+        .unwrap()
+        .mint("k1", &claims.to_string())
+        .unwrap()
+}
+
+/// A server over one title, with a policy of these lines, its keys in files of `folder`.
+fn server(folder: &Path, policy: &str, more: &str) -> Server {
+    std::fs::write(folder.join("k1"), KEY).unwrap();
+    std::fs::write(folder.join("cdn"), "let me in").unwrap();
+    let storage = Scripted::default();
+    storage.put("vod/t1/master.m3u8", "#EXTM3U\n".into(), "\"1\"");
+    storage.put("vod/t1/seg.m4s", "segment".into(), "\"1\"");
+    storage.put("vod/t2/seg.m4s", "another".into(), "\"1\"");
+    let folder = folder.display();
+    let text = format!(
+        "[storage.media]\nkind = \"memory\"\nattempts = 1\n\
+         [viewer]\nreload = \"50ms\"\ntrusted_peers = [\"127.0.0.2\"]\n\
+         [key.k1]\nsecret = \"file:{folder}/k1\"\nalgorithm = \"HS256\"\n\
+         [key.cdn]\nsecret = \"file:{folder}/cdn\"\n\
+         [token.viewers]\nformat = \"jwt\"\nkeys = [\"k1\"]\n\
+         [access.all]\n{policy}\n\
+         [[route]]\npath = \"/\"\nstorage = \"media\"\n\
+         [[route]]\npath = \"/vod/\"\nstorage = \"media\"\naccess = \"all\"\n{more}"
+    );
+    let storage: Arc<dyn Storage> = Arc::new(storage);
+    Server::start(&text, HashMap::from([("media".to_owned(), storage)]))
+}
+
+const TOKENS: &str =
+    "require = [\"token\"]\ntokens = [\"viewers\"]\ndebug_key = \"cdn\"\nexpired_status = 410";
+
+/// Asks with the header that asks for the reason, and gives status and reason.
+async fn why(server: &Server, path: &str) -> (u16, String) {
+    let header = debug::mint(&Secret::new("let me in"), now() + 60);
+    let answer = server.get_with(path, &[("caudal-debug", &header)]).await;
+    let reason = answer.header("caudal-refusal").to_owned();
+    (answer.status.as_u16(), reason)
+}
+
+fn assert_refused(answer: &Answer, status: u16) {
+    assert_eq!(answer.status, status);
+    assert_eq!(answer.header("cache-control"), "no-store");
+    assert_eq!(answer.header("access-control-allow-origin"), "*");
+    assert_eq!(
+        answer.header("caudal-refusal"),
+        "",
+        "nobody asked with the key"
+    );
+}
+
+#[tokio::test]
+async fn a_token_is_taken_from_every_carrier_and_never_reaches_storage() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(folder.path(), TOKENS, "");
+    let good = token(json!({"path": "/vod/t1/"}));
+    let prefixed = prefix::join(&good, "/vod/t1/seg.m4s");
+    assert_eq!(server.get(&prefixed).await.text(), "segment");
+    let query = format!("/vod/t1/seg.m4s?token={good}");
+    assert_eq!(server.get(&query).await.text(), "segment");
+    for (name, value) in [
+        ("authorization", format!("Bearer {good}")),
+        ("cookie", format!("a=b; token={good}")),
+    ] {
+        let answer = server.get_with("/vod/t1/seg.m4s", &[(name, &value)]).await;
+        assert_eq!(answer.text(), "segment", "{name}");
+    }
+    // One object in the cache, whoever asked how: the first was a miss, the rest hits.
+    assert_eq!(server.metric("caudal_cache_versions").await, 1.0);
+    let granted = "caudal_access_decisions_total{access=\"all\",outcome=\"granted\"}";
+    assert_eq!(server.metric(granted).await, 4.0);
+}
+
+#[tokio::test]
+async fn every_refusal_has_its_status_and_its_reason_is_for_the_keys_holder() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(folder.path(), TOKENS, "");
+    let path = "/vod/t1/seg.m4s";
+    let missing = server.get(path).await;
+    assert_refused(&missing, 401);
+    assert_eq!(missing.header("www-authenticate"), "Bearer");
+    let with = |token: &str| format!("{path}?token={token}");
+    let good = token(json!({"path": "/vod/t1/"}));
+    // The signature's first character, so that it is still one.
+    let signature = good.rfind('.').unwrap() + 1;
+    let other_first = if good[signature..].starts_with('A') {
+        "B"
+    } else {
+        "A"
+    };
+    let tampered = format!(
+        "{}{other_first}{}",
+        &good[..signature],
+        &good[signature + 1..]
+    );
+    let expired = token(json!({"exp": now() - 60}));
+    let early = token(json!({"nbf": now() + 600}));
+    let elsewhere = token(json!({"ip": "192.0.2.1"}));
+    let abroad = token(json!({"country": "DE"}));
+    let other = token(json!({"path": "/vod/t2/"}));
+    for (token, status, reason) in [
+        ("", 403, "token_malformed"),
+        (good[1..].as_ref(), 403, "token_malformed"),
+        (&tampered, 403, "token_signature"),
+        (&expired, 410, "token_expired"),
+        (&early, 403, "token_not_yet"),
+        (&elsewhere, 403, "token_address"),
+        (&abroad, 403, "token_country"),
+        (&other, 403, "token_scope"),
+    ] {
+        assert_refused(&server.get(&with(token)).await, status);
+        assert_eq!(
+            why(&server, &with(token)).await,
+            (status, reason.to_owned()),
+            "{token}"
+        );
+    }
+    assert_eq!(why(&server, path).await, (401, "token_missing".to_owned()));
+    // A preflight has no token, and a route without a policy wants none.
+    let preflight = server.ask(Method::OPTIONS, path, &[]).await;
+    assert_eq!(preflight.status, 204);
+    assert_eq!(server.get("/nothing.m4s").await.status, 404);
+    assert_eq!(server.get(&with(&good)).await.status, 200);
+}
+
+#[tokio::test]
+async fn no_spelling_of_a_path_passes_a_token_of_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(folder.path(), TOKENS, "");
+    let good = token(json!({"path": "/vod/t1/"}));
+    for path in [
+        "/vod/t2/seg.m4s",
+        "/vod/t1/../t2/seg.m4s",
+        "/vod/t1/%2e%2e/t2/seg.m4s",
+        "/vod/t1%2f..%2ft2/seg.m4s",
+        "/vod/t1/..%2ft2/seg.m4s",
+        "/vod/t1/%252e%252e/t2/seg.m4s",
+        "/vod/t1/..;/t2/seg.m4s",
+        "/vod/t1/%5c..%5ct2/seg.m4s",
+        "/%76od/t2/seg.m4s",
+        "//vod/t1/../t2/seg.m4s",
+    ] {
+        for asked in [format!("{path}?token={good}"), prefix::join(&good, path)] {
+            let status = server.get(&asked).await.status.as_u16();
+            assert!([400, 403, 404].contains(&status), "{status} {asked}");
+        }
+    }
+    let same = format!("/%76od/t1/seg%2em4s?token={good}");
+    assert_eq!(server.get(&same).await.text(), "segment");
+}
+
+#[tokio::test]
+async fn the_origin_lock_takes_each_of_its_secrets_and_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = "require = [\"origin_lock\"]\norigin_lock_keys = [\"cdn\", \"k1\"]";
+    let server = server(folder.path(), policy, "");
+    let path = "/vod/t1/seg.m4s";
+    assert_refused(&server.get(path).await, 403);
+    let with = |secret: &'static str| [("x-origin-verify", secret)];
+    for (secret, status) in [("let me in", 200), (KEY, 200), ("let me i", 403), ("", 403)] {
+        let answer = server.get_with(path, &with(secret)).await;
+        assert_eq!(answer.status, status, "{secret}");
+    }
+    let twice = [
+        ("x-origin-verify", "let me in"),
+        ("x-origin-verify", "let me in"),
+    ];
+    assert_eq!(server.get_with(path, &twice).await.status, 403);
+    std::fs::write(folder.path().join("cdn"), "rotated\n").unwrap();
+    until("the new secret counts", || async {
+        server.get_with(path, &with("rotated")).await.status == 200
+    })
+    .await;
+    assert_eq!(server.get_with(path, &with("let me in")).await.status, 403);
+}
+
+#[tokio::test]
+async fn a_stranger_cannot_say_where_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = "require = [\"geo\"]\ngeo = \"here\"";
+    let server = server(
+        folder.path(),
+        policy,
+        "[geo.here]\nallow = [\"DE\", \"192.0.2.0/24\"]\n",
+    );
+    let path = "/vod/t1/seg.m4s";
+    // The test's own address is 127.0.0.1, which nobody trusts.
+    for headers in [
+        [("cloudfront-viewer-country", "DE")],
+        [("x-forwarded-for", "192.0.2.7")],
+        [("cloudfront-viewer-address", "192.0.2.7:443")],
+    ] {
+        let answer = server.get_with(path, &headers).await;
+        assert_refused(&answer, 451);
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_refused_without_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("revoked");
+    std::fs::write(&list, "# nobody yet\n").unwrap();
+    let policy = format!("{TOKENS}\nrevocations = \"{}\"", list.display());
+    let server = server(folder.path(), &policy, "");
+    let path = |id: &str| format!("/vod/t1/seg.m4s?token={}", token(json!({"jti": id})));
+    let (one, other) = (path("one"), path("other"));
+    assert_eq!(server.get(&one).await.status, 200);
+    std::fs::write(&list, "token one\n").unwrap();
+    until("it is refused", || async {
+        server.get(&one).await.status == 403
+    })
+    .await;
+    assert_eq!(why(&server, &one).await.1, "token_revoked");
+    assert_eq!(server.get(&other).await.status, 200);
+    // A broken list is told, and the last good one goes on.
+    std::fs::write(&list, "tokn other\n").unwrap();
+    let failed = "caudal_access_loads_total{outcome=\"failed\"}";
+    until("the failure is counted", || async {
+        server.metric(failed).await > 0.0
+    })
+    .await;
+    assert_eq!(server.get(&one).await.status, 403);
+    assert_eq!(server.get(&other).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_manifest_passes_its_token_on_and_renews_it_within_the_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = format!("{TOKENS}\nset_cookie = \"token\"\nrenew = \"4h\"\nrenew_limit = \"5h\"");
+    let server = server(folder.path(), &policy, "");
+    let asked = |claims| format!("/vod/t1/master.m3u8?token={}", token(claims));
+    let answer = server.get(&asked(json!({"iat": now(), "sub": "u1"}))).await;
+    let cookie = answer.header("set-cookie").to_owned();
+    assert!(
+        cookie.ends_with("; Path=/vod/; HttpOnly; Max-Age=14400; SameSite=Lax"),
+        "{cookie}"
+    );
+    assert_eq!(answer.header("cache-control"), "private, no-store");
+    let pair = cookie.split(';').next().unwrap();
+    let segment = server
+        .get_with("/vod/t1/seg.m4s", &[("cookie", pair)])
+        .await;
+    assert_eq!(segment.text(), "segment");
+    assert_eq!(segment.header("set-cookie"), "", "segments set none");
+    // Issued four and a half hours ago: half an hour is left, and the token's own hour is longer.
+    let late = server.get(&asked(json!({"iat": now() - 16_200}))).await;
+    assert!(
+        late.header("set-cookie").contains("; Max-Age=3600"),
+        "{late:?}"
+    );
+    let unknown = server.get(&asked(json!({}))).await;
+    assert!(
+        unknown.header("set-cookie").contains("; Max-Age=3600"),
+        "{unknown:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_viewer_that_asks_too_much_is_told_when_to_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = "require = [\"token\", \"limits\"]\ntokens = [\"viewers\"]\nlimits = \"fair\"";
+    let more = "[limits.fair]\nrequests_per_second = 1\nburst = 2\nstreams = 1\n";
+    let server = server(folder.path(), policy, more);
+    let path = |viewer: &str| {
+        format!(
+            "/vod/t1/seg.m4s?token={}",
+            token(json!({"sub": viewer, "jti": viewer}))
+        )
+    };
+    let busy = path("busy");
+    assert_eq!(server.get(&busy).await.status, 200);
+    assert_eq!(server.get(&busy).await.status, 200);
+    let refused = server.get(&busy).await;
+    assert_refused(&refused, 429);
+    assert_eq!(refused.header("retry-after"), "1");
+    assert_eq!(server.get(&path("patient")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_title_is_shown_within_its_rights_and_kept_no_longer() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rights.toml");
+    let until =
+        humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(now() as u64 + 600));
+    std::fs::write(&file, format!("[title.t1]\nuntil = \"{until}\"\n")).unwrap();
+    let policy = "require = [\"rights\"]\nrights = \"titles\"";
+    let more = format!(
+        "[rights.titles]\nfile = \"{}\"\npaths = [\"/vod/{{title}}/*\"]\n",
+        file.display()
+    );
+    let server = server(folder.path(), policy, &more);
+    let answer = server.get("/vod/t1/seg.m4s").await;
+    assert_eq!(answer.status, 200);
+    let control = answer.header("cache-control");
+    let age = control
+        .split("max-age=")
+        .nth(1)
+        .unwrap()
+        .split(',')
+        .next()
+        .unwrap();
+    assert!(
+        (590..=600).contains(&age.parse::<u32>().unwrap()),
+        "{control}"
+    );
+    assert!(!control.contains("immutable"), "{control}");
+    assert_refused(&server.get("/vod/t2/seg.m4s").await, 451);
+}
