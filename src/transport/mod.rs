@@ -16,7 +16,9 @@ use crate::cache::Arena;
 use crate::exchange::Answer;
 use crate::telemetry::Instruments;
 
+mod connection;
 mod drain;
+mod exchange;
 mod guard;
 mod sendfile;
 mod tcp;
