@@ -24,6 +24,11 @@ impl Socket {
     pub(super) fn new(stream: TcpStream, arena: Option<Arc<Arena>>) -> Self {
         Self { stream, arena }
     }
+
+    /// Waits for bytes, an error, or the peer's end: to read tells which. May be ready too early, not too late.
+    pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.stream.poll_read_ready(cx).map(|_| ())
+    }
 }
 
 impl AsyncRead for Socket {

@@ -10,7 +10,8 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
-use super::{Shared, connection};
+use super::Shared;
+use super::connection::Connection;
 use crate::exchange::Answer;
 
 /// Connections the kernel queues for a worker that is busy.
@@ -19,7 +20,7 @@ const BACKLOG: i32 = 4096;
 /// Pause after the process ran out of descriptors: accepting again at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// A worker looks so often whether many of its connections have ended.
+/// A worker looks so often whether many of its connections have gone quiet.
 const TIDY: Duration = Duration::from_secs(10);
 
 /// As many as hold some MiB.
@@ -62,11 +63,11 @@ pub(super) async fn worker<A: Answer>(
     answer: A,
     shared: Shared,
 ) {
-    let ended = Arc::new(AtomicU64::new(0));
-    tokio::spawn(tidy(ended.clone(), shared.when_quiet));
+    let quieted = Arc::new(AtomicU64::new(0));
+    tokio::spawn(tidy(quieted.clone(), shared.when_quiet));
     let accepting = sockets
         .into_iter()
-        .map(|socket| accept(socket, answer.clone(), shared.clone(), ended.clone()));
+        .map(|socket| accept(socket, answer.clone(), shared.clone(), quieted.clone()));
     futures_util::future::join_all(accepting).await;
     let mut drain = shared.drain.clone();
     let connections = shared.connections.clone();
@@ -76,12 +77,12 @@ pub(super) async fn worker<A: Answer>(
     let _ = connections.acquire_many(all).await;
 }
 
-/// Calls `what` some seconds after many connections have ended.
-async fn tidy(ended: Arc<AtomicU64>, what: fn()) {
+/// Calls `what` some seconds after many connections have gone quiet.
+async fn tidy(quieted: Arc<AtomicU64>, what: fn()) {
     let mut seen = 0;
     loop {
         tokio::time::sleep(TIDY).await;
-        let now = ended.load(Ordering::Relaxed);
+        let now = quieted.load(Ordering::Relaxed);
         if now - seen >= MANY {
             seen = now;
             what();
@@ -93,7 +94,7 @@ async fn accept<A: Answer>(
     socket: std::net::TcpListener,
     answer: A,
     shared: Shared,
-    ended: Arc<AtomicU64>,
+    quieted: Arc<AtomicU64>,
 ) {
     let listener = match TcpListener::from_std(socket) {
         Ok(listener) => listener,
@@ -114,12 +115,14 @@ async fn accept<A: Answer>(
                     permit = shared.connections.clone().acquire_owned() => permit,
                 };
                 let Ok(permit) = permit else { return };
-                let (answer, shared, ended) = (answer.clone(), shared.clone(), ended.clone());
-                tokio::spawn(async move {
-                    connection::serve(stream, peer, answer, shared).await;
-                    ended.fetch_add(1, Ordering::Relaxed);
-                    drop(permit);
-                });
+                let connection = Connection {
+                    addr: peer,
+                    answer: answer.clone(),
+                    shared: shared.clone(),
+                    quieted: quieted.clone(),
+                    _permit: permit,
+                };
+                tokio::spawn(connection.serve(stream));
             }
             Err(error) if is_the_peers(&error) => {}
             Err(error) => {
@@ -146,13 +149,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_worker_tidies_up_once_after_many_have_left() {
         static TIDIED: AtomicU64 = AtomicU64::new(0);
-        let ended = Arc::new(AtomicU64::new(MANY - 1));
-        let tidying = tokio::spawn(tidy(ended.clone(), || {
+        let quieted = Arc::new(AtomicU64::new(MANY - 1));
+        let tidying = tokio::spawn(tidy(quieted.clone(), || {
             TIDIED.fetch_add(1, Ordering::Relaxed);
         }));
         tokio::time::sleep(TIDY * 3).await;
         assert_eq!(TIDIED.load(Ordering::Relaxed), 0, "too few have left");
-        ended.fetch_add(1, Ordering::Relaxed);
+        quieted.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(TIDY * 3).await;
         assert_eq!(TIDIED.load(Ordering::Relaxed), 1);
         tidying.abort();
