@@ -19,8 +19,9 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::busy::Busy;
 use super::exchange::exchange;
-use super::guard::{Busy, Guarded, Protocol};
+use super::guard::{Guarded, Protocol};
 use super::rest::Resting;
 use super::sendfile::Socket;
 use super::{Limits, Shared};

@@ -9,7 +9,7 @@ use http::{HeaderValue, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
-use super::guard::Answering;
+use super::busy::Answering;
 use crate::exchange::{Answer, Body, Peer, Request, Response};
 
 /// A request's body is read and thrown away up to here; past it the connection is closed after the answer.

@@ -16,6 +16,7 @@ use crate::cache::Arena;
 use crate::exchange::Answer;
 use crate::telemetry::Instruments;
 
+mod busy;
 mod connection;
 mod deadline;
 mod drain;

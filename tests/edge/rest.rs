@@ -10,8 +10,6 @@ use tokio::net::TcpStream;
 
 use crate::server::{Scripted, Server, pattern, until};
 
-const LEN: usize = 1000;
-
 /// A connection goes to rest a second after its last answer.
 const RESTED: Duration = Duration::from_millis(1300);
 
@@ -24,7 +22,7 @@ fn serving(more: &str) -> (Arc<Scripted>, Server) {
 }
 
 fn object() -> Bytes {
-    pattern(LEN, 1)
+    pattern(1000, 1)
 }
 
 async fn asked_once(server: &Server) -> TcpStream {
@@ -35,16 +33,20 @@ async fn asked_once(server: &Server) -> TcpStream {
     peer
 }
 
-/// Reads one answer, and not a byte more.
 async fn answered(peer: &mut TcpStream) {
+    answered_with(peer, &object()).await;
+}
+
+/// Reads one answer, and not a byte more.
+async fn answered_with(peer: &mut TcpStream, expected: &Bytes) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(peer.read_u8().await.expect("an answer's head"));
     }
     assert!(head.starts_with(b"HTTP/1.1 200 OK"), "{head:?}");
-    let mut body = vec![0; LEN];
+    let mut body = vec![0; expected.len()];
     peer.read_exact(&mut body).await.unwrap();
-    assert_eq!(body, object());
+    assert!(body == *expected, "a wrong byte");
 }
 
 /// How long it takes until the server closes, which it does without another byte.
@@ -166,7 +168,9 @@ async fn idle_is_counted_from_the_last_answer_not_from_the_rest() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drain_closes_who_rests_and_waits_for_who_is_being_answered() {
     let (storage, server) = serving("");
-    storage.put("slow.m4s", object(), "v1");
+    // Of more than one piece: the first passes the gate.
+    let slow = pattern(1 << 20, 2);
+    storage.put("slow.m4s", slow.clone(), "v1");
     let mut silent = TcpStream::connect(server.addr).await.unwrap();
     let mut rested = asked_once(&server).await;
     tokio::time::sleep(RESTED).await;
@@ -185,7 +189,7 @@ async fn a_drain_closes_who_rests_and_waits_for_who_is_being_answered() {
         assert!(after < Duration::from_millis(500), "{after:?}");
     }
     storage.open_gate();
-    answered(&mut busy).await;
+    answered_with(&mut busy, &slow).await;
     closed(&mut busy).await;
     assert_eq!(stopping.await.unwrap(), Stopped::Drained);
 }
