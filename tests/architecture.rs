@@ -229,12 +229,12 @@ fn the_suite_sees_what_it_judges() {
         handler.modules.contains("delivery"),
         "an import that is there was not seen"
     );
-    let (_, tcp) = sources
+    let (_, connection) = sources
         .iter()
-        .find(|(name, _)| name == "transport/tcp.rs")
+        .find(|(name, _)| name == "transport/connection.rs")
         .unwrap();
     assert!(
-        tcp.crates.contains("hyper"),
+        connection.crates.contains("hyper"),
         "a crate that is there was not seen"
     );
 }

@@ -1,8 +1,8 @@
 //! Memory that the kernel can send from: blocks in one anonymous file, mapped once.
 //!
-//! A block in the arena is `Bytes` like any other. A transport that finds bytes to be the arena's own
-//! ([`Arena::place_of`]) hands the kernel a place in the file instead of the bytes (`sendfile`), and nothing is
-//! copied. Bytes are written with `pwrite`, never through the mapping, which is read-only.
+//! A block in the arena is `Bytes` like any other. Where bytes on their way to a socket turn out to be the arena's own,
+//! `send.rs` hands the kernel a place in the file instead of the bytes (`sendfile`), and nothing is copied. Bytes are
+//! written with `pwrite`, never through the mapping, which is read-only.
 //!
 //! **The trap.** After `sendfile` returns, the socket's queue still points at the file's pages until the peer has
 //! acknowledged them. To overwrite them would change bytes that were sent already. So a slot's pages are punched out
@@ -17,6 +17,8 @@ use bytes::Bytes;
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
 
 use super::mapping::Mapping;
+
+mod send;
 
 /// A huge page. The kernel may keep a file's pages in pieces of up to this size, and a punch that takes part of one
 /// zeroes that part where it lies, in flight or not. No piece reaches over two slots.
@@ -127,13 +129,13 @@ impl Arena {
         }))
     }
 
-    /// Where in [`Arena::file`] these bytes are; `None` where they are not the arena's.
-    pub fn place_of(&self, bytes: &[u8]) -> Option<u64> {
+    /// Where in the file these bytes are; `None` where they are not the arena's.
+    pub(super) fn place_of(&self, bytes: &[u8]) -> Option<u64> {
         self.mapping.offset_of(bytes)
     }
 
     /// The file the arena's bytes are in.
-    pub fn file(&self) -> BorrowedFd<'_> {
+    fn file(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
 

@@ -1,7 +1,6 @@
 //! Stands in for the arena where the system has no anonymous files: there is none, and every block stays on the heap.
 
-use std::io;
-use std::os::fd::BorrowedFd;
+use std::io::{self, IoSlice};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -19,13 +18,17 @@ impl Arena {
         match **self {}
     }
 
-    /// See the arena of Linux.
-    pub fn place_of(&self, _bytes: &[u8]) -> Option<u64> {
+    pub(super) fn place_of(&self, _bytes: &[u8]) -> Option<u64> {
         match *self {}
     }
 
     /// See the arena of Linux.
-    pub fn file(&self) -> BorrowedFd<'_> {
+    pub fn has_any(&self, _bufs: &[IoSlice<'_>]) -> bool {
+        match *self {}
+    }
+
+    /// See the arena of Linux.
+    pub fn send<S>(&self, _socket: &S, _bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         match *self {}
     }
 

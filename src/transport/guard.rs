@@ -6,55 +6,24 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep};
+use bytes::{BufMut, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
+use super::busy::Busy;
+use super::deadline::Deadline;
+use super::rest::{self, Resting};
 use super::sendfile::Socket;
 use super::{Limits, Shared};
 use crate::telemetry::Instruments;
 
-/// Requests being answered on a connection. Shared by the connection's socket and its service.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Busy(Arc<Counts>);
-
-#[derive(Debug, Default)]
-struct Counts {
-    begun: AtomicU32,
-    ended: AtomicU32,
-}
-
-/// One request being answered. Dropping it ends that.
-#[derive(Debug)]
-pub(super) struct Answering(Busy);
-
-impl Busy {
-    pub(super) fn begin(&self) -> Answering {
-        self.0.begun.fetch_add(1, Ordering::Relaxed);
-        Answering(self.clone())
-    }
-
-    fn begun(&self) -> u32 {
-        self.0.begun.load(Ordering::Relaxed)
-    }
-
-    fn is_idle(&self) -> bool {
-        self.0.ended.load(Ordering::Relaxed) == self.begun()
-    }
-}
-
-impl Drop for Answering {
-    fn drop(&mut self) {
-        self.0.0.ended.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
 /// A socket with deadlines.
 pub(super) struct Guarded {
     socket: Socket,
+    /// Bytes that were read already, by another reader.
+    unread: Bytes,
+    protocol: Protocol,
     limits: Arc<Limits>,
     instruments: Arc<Instruments>,
     busy: Busy,
@@ -63,7 +32,6 @@ pub(super) struct Guarded {
     phase: Phase,
     /// Requests begun when the phase was last looked at.
     seen: u32,
-    preface: Preface,
     /// Something was written and not yet taken whole.
     unflushed: bool,
     /// A timeout has been told of; hyper may poll on for a while.
@@ -81,82 +49,111 @@ enum Phase {
     Answer,
 }
 
-/// How HTTP/2 begins; no HTTP/1 method does.
-const PREFACE: &[u8] = b"PRI ";
-
-/// What the connection's first bytes have told.
+/// What is spoken on a connection. Its first bytes tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Preface {
-    Matching(usize),
-    Complete,
-    Absent,
+pub(super) enum Protocol {
+    Unknown,
+    Http1,
+    Http2,
 }
 
-/// A timer that is set at most once for each wait. Moving it forward is a store; the timer wheel is only
-/// touched when it would fire too early.
-#[derive(Default)]
-struct Deadline {
-    timer: Option<Pin<Box<Sleep>>>,
-    due: Option<Instant>,
-}
+/// How HTTP/2 begins (RFC 9113 section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 impl Guarded {
-    pub(super) fn new(socket: Socket, shared: &Shared, busy: Busy) -> Self {
+    /// Watches over a connection from here on.
+    pub(super) fn new(resting: Resting, shared: &Shared) -> Self {
+        let (phase, reading) = match resting.unread.is_empty() {
+            true => (Phase::Idle, Deadline::since(resting.since)),
+            false => (Phase::Head, Deadline::default()),
+        };
         Self {
-            socket,
+            socket: resting.socket,
+            unread: resting.unread,
+            protocol: resting.protocol,
             limits: shared.limits.clone(),
             instruments: shared.instruments.clone(),
-            busy,
-            reading: Deadline::default(),
+            busy: Busy::default(),
+            reading,
             writing: Deadline::default(),
-            phase: Phase::Idle,
+            phase,
             seen: 0,
-            preface: Preface::Matching(0),
             unflushed: false,
             is_cut: false,
         }
     }
 
-    /// What the peer is given time for now, given the bytes that just came.
-    fn advance(&mut self, received: &[u8]) {
-        self.recognise(received);
+    /// Where the requests of this connection are counted.
+    pub(super) fn busy(&self) -> &Busy {
+        &self.busy
+    }
+
+    /// Reads until the protocol is known. What was read is read again by whoever speaks it.
+    ///
+    /// # Errors
+    /// The socket's own, and those of a peer that is too slow.
+    pub(super) async fn recognise(&mut self) -> io::Result<Protocol> {
+        if self.protocol != Protocol::Unknown {
+            return Ok(self.protocol);
+        }
+        let mut first = BytesMut::with_capacity(PREFACE.len());
+        while self.protocol == Protocol::Unknown {
+            let missing = PREFACE.len() - first.len();
+            let read = self.read_buf(&mut (&mut first).limit(missing)).await?;
+            if first == PREFACE {
+                self.protocol = Protocol::Http2;
+                // Between the requests of HTTP/2 come frames that are no request's head, and before the first too.
+                self.wait_for(Phase::Idle);
+            } else if read == 0 || !PREFACE.starts_with(&first) {
+                self.protocol = Protocol::Http1;
+            }
+        }
+        self.unread = first.freeze();
+        Ok(self.protocol)
+    }
+
+    /// The connection without its guard, once [`Busy::is_resting`]. `unread` is what was read and not understood yet.
+    pub(super) fn rest(mut self, unread: &[u8]) -> Resting {
+        Resting {
+            since: self.reading.begun(),
+            // A copy, as hyper's buffer would be kept whole for it, for no bytes even.
+            unread: Bytes::copy_from_slice(unread),
+            socket: self.socket,
+            protocol: self.protocol,
+        }
+    }
+
+    /// What the peer is given time for now, given whether bytes just came.
+    fn advance(&mut self, received: bool) {
         let begun = self.busy.begun();
         let answered_since = std::mem::replace(&mut self.seen, begun) != begun;
         let next = match self.phase {
             // An answer is under way until its last byte has been taken.
             _ if self.unflushed || !self.busy.is_idle() => Phase::Answer,
             Phase::Head if !answered_since => Phase::Head,
-            _ if !received.is_empty() && !self.is_multiplexed() => Phase::Head,
+            _ if received && self.protocol != Protocol::Http2 => Phase::Head,
             _ => Phase::Idle,
         };
         if next != self.phase || answered_since {
-            self.phase = next;
-            self.reading.clear();
+            self.wait_for(next);
         }
     }
 
-    /// Looks for the preface of HTTP/2 in the connection's first bytes, however they are cut up.
-    fn recognise(&mut self, received: &[u8]) {
-        for byte in received {
-            match self.preface {
-                Preface::Matching(at) if *byte == PREFACE[at] && at + 1 < PREFACE.len() => {
-                    self.preface = Preface::Matching(at + 1);
-                }
-                Preface::Matching(at) if *byte == PREFACE[at] => self.preface = Preface::Complete,
-                Preface::Matching(_) => self.preface = Preface::Absent,
-                Preface::Complete | Preface::Absent => return,
-            }
-        }
-    }
-
-    /// Whether this is HTTP/2: between its requests come frames that are no request's head.
-    fn is_multiplexed(&self) -> bool {
-        self.preface == Preface::Complete
+    fn wait_for(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.reading.clear();
+        self.busy.set_resting(false);
     }
 
     /// Whether the peer has been quiet for too long. Registers for a wake-up when it has not.
     fn out_of_patience(&mut self, cx: &mut Context<'_>) -> Option<io::Error> {
         let (what, patience) = match self.phase {
+            Phase::Idle if self.may_rest() => {
+                if self.reading.passed(cx, rest::SOON) {
+                    self.busy.set_resting(true);
+                }
+                return None;
+            }
             Phase::Idle => ("idle_timeout", self.limits.idle_timeout),
             Phase::Head => ("header_timeout", self.limits.header_timeout),
             // The write deadline watches the answer.
@@ -165,6 +162,23 @@ impl Guarded {
         self.reading
             .passed(cx, patience)
             .then(|| self.timed_out(what))
+    }
+
+    /// Whether the connection will be taken from hyper before its peer has been idle for too long.
+    fn may_rest(&self) -> bool {
+        self.protocol == Protocol::Http1
+            && self.unread.is_empty()
+            && self.limits.idle_timeout > rest::SOON
+    }
+
+    /// Bytes that were read before come first.
+    fn receive(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.unread.is_empty() {
+            return Pin::new(&mut self.socket).poll_read(cx, buf);
+        }
+        let len = self.unread.len().min(buf.remaining());
+        buf.put_slice(&self.unread.split_to(len));
+        Poll::Ready(Ok(()))
     }
 
     /// Counted here: hyper swallows the error of a connection that was idle.
@@ -180,32 +194,6 @@ impl Guarded {
     }
 }
 
-impl Deadline {
-    fn clear(&mut self) {
-        self.due = None;
-    }
-
-    /// Whether `patience` has passed since the wait began. Registers for a wake-up when it has not.
-    fn passed(&mut self, cx: &mut Context<'_>, patience: Duration) -> bool {
-        let due = *self.due.get_or_insert_with(|| Instant::now() + patience);
-        let timer = self
-            .timer
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
-        // A timer left from an earlier wait fires early at worst, and is then set anew.
-        while timer.as_mut().poll(cx).is_ready() {
-            if Instant::now() >= due {
-                return true;
-            }
-            timer.as_mut().reset(due);
-        }
-        if timer.deadline() > due {
-            timer.as_mut().reset(due);
-            return timer.as_mut().poll(cx).is_ready();
-        }
-        false
-    }
-}
-
 impl AsyncRead for Guarded {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -214,8 +202,8 @@ impl AsyncRead for Guarded {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let before = buf.filled().len();
-        let read = Pin::new(&mut this.socket).poll_read(cx, buf);
-        this.advance(&buf.filled()[before..]);
+        let read = this.receive(cx, buf);
+        this.advance(buf.filled().len() > before);
         if read.is_pending()
             && let Some(error) = this.out_of_patience(cx)
         {
@@ -261,7 +249,7 @@ impl AsyncWrite for Guarded {
         // An answer has just ended, perhaps. hyper has asked for the next request already and will not
         // ask again before something comes, so the wait for it is timed from here.
         this.unflushed &= !flushed.is_ready();
-        this.advance(&[]);
+        this.advance(false);
         match this.out_of_patience(cx) {
             Some(error) => Poll::Ready(Err(error)),
             None => flushed,

@@ -16,8 +16,13 @@ use crate::cache::Arena;
 use crate::exchange::Answer;
 use crate::telemetry::Instruments;
 
+mod busy;
+mod connection;
+mod deadline;
 mod drain;
+mod exchange;
 mod guard;
+mod rest;
 mod sendfile;
 mod tcp;
 
@@ -116,8 +121,8 @@ impl Transport {
         Self { arena, ..self }
     }
 
-    /// Has each worker call `what` on its own thread some seconds after many of its connections have ended: to give
-    /// their memory back, which an allocator does for a thread that works, and forgets for one that does not.
+    /// Has each worker call `what` on its own thread some seconds after many of its connections have gone to rest or
+    /// ended: to give their memory back, which an allocator does for a thread that works, and forgets for one that does not.
     pub fn when_quiet(self, what: fn()) -> Self {
         Self {
             when_quiet: what,

@@ -9,5 +9,6 @@ mod cache;
 mod harness;
 mod http;
 mod lifecycle;
+mod rest;
 mod s3;
 mod server;

@@ -1,0 +1,329 @@
+//! One connection: at rest until something comes, then with hyper until it is quiet again.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use socket2::SockRef;
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::busy::Busy;
+use super::exchange::exchange;
+use super::guard::{Guarded, Protocol};
+use super::rest::Resting;
+use super::sendfile::Socket;
+use super::{Limits, Shared};
+use crate::exchange::{Answer, Body};
+use crate::telemetry::Instruments;
+
+/// HTTP/2 streams of one connection.
+const H2_STREAMS: u32 = 64;
+
+/// HTTP/2 frames of this size carry media: fewer frames, fewer system calls.
+const H2_FRAME: u32 = 64 * 1024;
+
+/// A connection that was accepted.
+pub(super) struct Connection<A> {
+    pub(super) addr: SocketAddr,
+    pub(super) answer: A,
+    pub(super) shared: Shared,
+    /// How often connections of this worker have let go of hyper and its memory.
+    pub(super) quieted: Arc<AtomicU64>,
+    /// Its place under the cap.
+    pub(super) _permit: OwnedSemaphorePermit,
+}
+
+/// The connection at rest, or `None` where it has ended.
+type Spoken<E> = Result<Option<Resting>, E>;
+
+impl<A: Answer> Connection<A> {
+    /// From the first byte to the last.
+    pub(super) async fn serve(self, stream: TcpStream) {
+        let shared = &self.shared;
+        shared.instruments.transport.accepted.increment(1);
+        let _open = Open::count(shared.instruments.clone());
+        prepare(&stream);
+        let mut drain = shared.drain.clone();
+        let mut begun = pin!(drain.begun());
+        let mut resting = Resting::fresh(Socket::new(stream, shared.arena.clone()));
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut begun => return,
+                stirred = resting.stirs(shared.limits.idle_timeout) => if stirred.is_err() {
+                    return shared.instruments.transport.closed("idle_timeout");
+                },
+            }
+            // Apart from this future, so that a connection at rest has no room for what it does not do.
+            let spoken = Box::pin(self.speak(resting, begun.as_mut())).await;
+            self.quieted.fetch_add(1, Ordering::Relaxed);
+            match spoken {
+                Some(rests) => resting = rests,
+                None => return,
+            }
+        }
+    }
+
+    /// Answers requests until the connection is quiet, or over.
+    async fn speak(
+        &self,
+        resting: Resting,
+        mut drain: Pin<&mut impl Future<Output = ()>>,
+    ) -> Option<Resting> {
+        let mut io = Guarded::new(resting, &self.shared);
+        let protocol = tokio::select! {
+            biased;
+            () = drain.as_mut() => return None,
+            protocol = io.recognise() => protocol,
+        };
+        let spoken = match protocol {
+            Ok(Protocol::Http2) => self.http2(io, drain).await.map_err(Into::into),
+            Ok(_) => self.http1(io, drain).await.map_err(Into::into),
+            Err(error) => Err(Box::<dyn Error + Send + Sync>::from(error)),
+        };
+        spoken.unwrap_or_else(|error| {
+            if let Some(reason) = reason(&*error) {
+                self.shared.instruments.transport.closed(reason);
+            }
+            None
+        })
+    }
+
+    async fn http1(
+        &self,
+        io: Guarded,
+        drain: Pin<&mut impl Future<Output = ()>>,
+    ) -> Spoken<hyper::Error> {
+        let busy = io.busy().clone();
+        let mut connection = http1_builder(&self.shared.limits)
+            .serve_connection(TokioIo::new(io), self.service(busy.clone()));
+        let ended = tokio::select! {
+            biased;
+            ended = poll_fn(|cx| match Pin::new(&mut connection).poll(cx) {
+                Poll::Pending if busy.is_resting() => Poll::Ready(None),
+                polled => polled.map(Some),
+            }) => ended,
+            () = drain => {
+                Pin::new(&mut connection).graceful_shutdown();
+                return connection.await.map(|()| None);
+            }
+        };
+        if let Some(outcome) = ended {
+            return outcome.map(|()| None);
+        }
+        let parts = connection.into_parts();
+        Ok(Some(parts.io.into_inner().rest(&parts.read_buf)))
+    }
+
+    async fn http2(
+        &self,
+        io: Guarded,
+        drain: Pin<&mut impl Future<Output = ()>>,
+    ) -> Spoken<hyper::Error> {
+        let service = self.service(io.busy().clone());
+        let builder = http2_builder(&self.shared.limits);
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
+        let outcome = tokio::select! {
+            biased;
+            outcome = connection.as_mut() => outcome,
+            () = drain => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        outcome.map(|()| None)
+    }
+
+    fn service(
+        &self,
+        busy: Busy,
+    ) -> impl Service<
+        hyper::Request<Incoming>,
+        Response = hyper::Response<Body>,
+        Error = Infallible,
+        Future: Send + 'static,
+    > + use<A> {
+        let (addr, answer) = (self.addr, self.answer.clone());
+        let body_timeout = self.shared.limits.body_timeout;
+        service_fn(move |request| {
+            let (answer, answering) = (answer.clone(), busy.begin());
+            // hyper keeps room for this future in every connection: a pointer's, so.
+            Box::pin(
+                async move { Ok(exchange(request, addr, answer, body_timeout, answering).await) },
+            )
+        })
+    }
+}
+
+/// A connection that is open; it is no more when this is dropped, by a panic too.
+struct Open(Arc<Instruments>);
+
+impl Open {
+    fn count(instruments: Arc<Instruments>) -> Self {
+        instruments.transport.open.up();
+        Self(instruments)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.transport.open.down();
+    }
+}
+
+/// Nagle's algorithm would hold a response's tail back; the kernel notices peers that vanished.
+fn prepare(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+    let keepalive = socket2::TcpKeepalive::new().with_time(Duration::from_secs(60));
+    let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
+}
+
+fn http1_builder(limits: &Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .max_headers(limits.header_count)
+        .max_buf_size(limits.header_size)
+        // The guard keeps the two times apart that this one would mix.
+        .header_read_timeout(None);
+    builder
+}
+
+fn http2_builder(limits: &Limits) -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(H2_STREAMS)
+        .max_frame_size(H2_FRAME)
+        .max_header_list_size(u32::try_from(limits.header_size).unwrap_or(u32::MAX))
+        .keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(20));
+    builder
+}
+
+/// Why a connection ended early, for the metric; `None` where the guard has counted it.
+fn reason(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        // The guard's own errors carry a word; the kernel's (a peer that vanished) do not.
+        let io = error.downcast_ref::<io::Error>();
+        if io.is_some_and(|io| io.kind() == io::ErrorKind::TimedOut && io.get_ref().is_some()) {
+            return None;
+        }
+        match error.downcast_ref::<hyper::Error>() {
+            Some(hyper) if hyper.is_parse() => return Some("malformed"),
+            Some(hyper) if hyper.is_user() => return Some("body_broken"),
+            _ => cause = error.source(),
+        }
+    }
+    Some("peer")
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::sync::Semaphore;
+
+    use super::super::drain::Drain;
+    use super::super::rest::SOON;
+    use super::*;
+    use crate::exchange::{Request, Response};
+
+    #[derive(Clone)]
+    struct Nothing;
+
+    impl Answer for Nothing {
+        async fn answer(&self, _request: Request) -> Response {
+            Response {
+                status: http::StatusCode::NO_CONTENT,
+                headers: http::HeaderMap::new(),
+                body: Body::empty(),
+            }
+        }
+    }
+
+    /// A connection with nothing to say, its socket, its peer, and the owner of its drain.
+    async fn accepted() -> (Connection<Nothing>, TcpStream, TcpStream, Drain) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let (stream, addr) = listener.accept().await.unwrap();
+        let long = Duration::from_secs(60);
+        let limits = Limits {
+            max_connections: 1,
+            header_timeout: long,
+            idle_timeout: long,
+            write_stall: long,
+            body_timeout: long,
+            header_size: 8192,
+            header_count: 100,
+        };
+        let (drain, draining) = Drain::new();
+        let connections = Arc::new(Semaphore::new(1));
+        let permit = connections.clone().try_acquire_owned().unwrap();
+        let shared = Shared {
+            limits: Arc::new(limits),
+            connections,
+            instruments: Arc::new(Instruments::new()),
+            drain: draining,
+            arena: None,
+            when_quiet: || (),
+        };
+        let connection = Connection {
+            addr,
+            answer: Nothing,
+            shared,
+            quieted: Arc::default(),
+            _permit: permit,
+        };
+        (connection, stream, peer, drain)
+    }
+
+    async fn ask(peer: &mut TcpStream) {
+        peer.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            .await
+            .unwrap();
+        let mut answer = [0; 1024];
+        let read = peer.read(&mut answer).await.unwrap();
+        assert!(answer[..read].starts_with(b"HTTP/1.1 204"));
+    }
+
+    #[tokio::test]
+    async fn hyper_is_left_when_a_connection_is_quiet_and_not_while_it_is_busy() {
+        let (connection, stream, mut peer, _drain) = accepted().await;
+        let quieted = connection.quieted.clone();
+        let times = || quieted.load(Ordering::Relaxed);
+        let serving = tokio::spawn(connection.serve(stream));
+        for rests in 0..2 {
+            for _ in 0..4 {
+                ask(&mut peer).await;
+                tokio::time::sleep(SOON / 2).await;
+                assert_eq!(times(), rests);
+            }
+            tokio::time::sleep(SOON).await;
+            assert_eq!(times(), rests + 1);
+        }
+        drop(peer);
+        serving.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_connection_at_rest_is_small() {
+        let (connection, stream, _peer, _drain) = accepted().await;
+        let size = size_of_val(&connection.serve(stream));
+        assert!(size <= 1024, "{size} bytes");
+    }
+}
