@@ -51,7 +51,10 @@ const CRATES: [(&str, &[&str]); 17] = [
     ("aws_credential_types", &["storage/s3", "remote/"]),
     ("aws_sigv4", &["storage/s3/wire/", "remote/"]),
     ("hyper_rustls", &["remote/"]),
-    ("aws_lc_rs", &["access/", "config/secret", "storage/s3/wire/"]),
+    (
+        "aws_lc_rs",
+        &["access/", "config/secret", "storage/s3/wire/"],
+    ),
     ("maxminddb", &["access/geo/"]),
     ("governor", &["access/limits/"]),
     ("coset", &["access/token/cat"]),

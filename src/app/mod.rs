@@ -122,9 +122,8 @@ impl App {
             extras.demo,
         );
 
-        let workers = settings::workers(config);
         Ok(Self {
-            viewers: Transport::bind("viewers", &config.server.listen, workers)?
+            viewers: viewers(config, &access)?
                 .sending_from(cache.arena().cloned())
                 .when_quiet(allocator::give_back),
             operators: Transport::bind("operators", &[config.admin.listen], 1)?,
@@ -266,6 +265,17 @@ impl Running {
         }
         Stopped::Drained
     }
+}
+
+/// The listeners for viewers, and what load balancers say before a connection.
+fn viewers(config: &Config, access: &access::Loader) -> Result<Transport, BindError> {
+    let workers = settings::workers(config);
+    let viewers = Transport::bind("viewers", &config.server.listen, workers)?;
+    if !config.viewer.proxy_protocol {
+        return Ok(viewers);
+    }
+    let gate = access.gate();
+    Ok(viewers.introduced_by(move |peer| gate.load().identify.trusted.contains(peer)))
 }
 
 async fn watch(health: Health, instruments: Arc<Instruments>) {

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{Service, service_fn};
@@ -22,6 +23,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::busy::Busy;
 use super::exchange::exchange;
 use super::guard::{Guarded, Protocol};
+use super::introduction::introduced;
 use super::rest::Resting;
 use super::sendfile::Socket;
 use super::{Limits, Shared};
@@ -50,14 +52,19 @@ type Spoken<E> = Result<Option<Resting>, E>;
 
 impl<A: Answer> Connection<A> {
     /// From the first byte to the last.
-    pub(super) async fn serve(self, stream: TcpStream) {
-        let shared = &self.shared;
-        shared.instruments.transport.accepted.increment(1);
-        let _open = Open::count(shared.instruments.clone());
+    pub(super) async fn serve(mut self, mut stream: TcpStream) {
+        self.shared.instruments.transport.accepted.increment(1);
+        let _open = Open::count(self.shared.instruments.clone());
         prepare(&stream);
+        let unread = match self.meet(&mut stream).await {
+            Ok(unread) => unread,
+            Err(reason) => return self.shared.instruments.transport.closed(reason),
+        };
+        let shared = &self.shared;
         let mut drain = shared.drain.clone();
         let mut begun = pin!(drain.begun());
         let mut resting = Resting::fresh(Socket::new(stream, shared.arena.clone()));
+        resting.unread = unread;
         loop {
             tokio::select! {
                 biased;
@@ -74,6 +81,19 @@ impl<A: Answer> Connection<A> {
                 None => return,
             }
         }
+    }
+
+    /// Learns who is at the other end of a connection that a load balancer has opened. Gives what it read of the first
+    /// request meanwhile.
+    async fn meet(&mut self, stream: &mut TcpStream) -> Result<Bytes, &'static str> {
+        let introduces = self.shared.introduces.as_ref();
+        if !introduces.is_some_and(|introduces| (introduces.0)(self.addr.ip().to_canonical())) {
+            return Ok(Bytes::new());
+        }
+        let patience = self.shared.limits.header_timeout;
+        let (source, unread) = Box::pin(introduced(stream, patience)).await?;
+        self.addr = source.unwrap_or(self.addr);
+        Ok(unread)
     }
 
     /// Answers requests until the connection is quiet, or over.
@@ -281,6 +301,7 @@ mod tests {
             drain: draining,
             arena: None,
             when_quiet: || (),
+            introduces: None,
         };
         let connection = Connection {
             addr,

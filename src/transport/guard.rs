@@ -108,6 +108,8 @@ impl Guarded {
                 self.protocol = Protocol::Http1;
             }
         }
+        // Behind it there may be more that was read before the guard came.
+        first.extend_from_slice(&self.unread);
         self.unread = first.freeze();
         Ok(self.protocol)
     }

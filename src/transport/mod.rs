@@ -4,7 +4,7 @@
 //! connection never leaves the core that accepted it.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ mod deadline;
 mod drain;
 mod exchange;
 mod guard;
+mod introduction;
+pub mod proxy;
 mod rest;
 mod sendfile;
 mod tcp;
@@ -57,6 +59,17 @@ pub struct Transport {
     addrs: Vec<SocketAddr>,
     arena: Option<Arc<Arena>>,
     when_quiet: fn(),
+    introduces: Option<Introduces>,
+}
+
+/// Whether a peer puts a PROXY header before its connections.
+#[derive(Clone)]
+struct Introduces(Arc<dyn Fn(IpAddr) -> bool + Send + Sync>);
+
+impl std::fmt::Debug for Introduces {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Introduces")
+    }
 }
 
 /// What every connection shares.
@@ -70,6 +83,8 @@ struct Shared {
     arena: Option<Arc<Arena>>,
     /// See [`Transport::when_quiet`].
     when_quiet: fn(),
+    /// See [`Transport::introduced_by`].
+    introduces: Option<Introduces>,
 }
 
 /// The workers' threads.
@@ -113,6 +128,7 @@ impl Transport {
             addrs,
             arena: None,
             when_quiet: || (),
+            introduces: None,
         })
     }
 
@@ -126,6 +142,15 @@ impl Transport {
     pub fn when_quiet(self, what: fn()) -> Self {
         Self {
             when_quiet: what,
+            ..self
+        }
+    }
+
+    /// Demands a PROXY header, version 1 or 2, of peers that `peers` says yes to: whom it names is then who asks. Of
+    /// others it is what it looks like, a request that cannot be read.
+    pub fn introduced_by(self, peers: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
+        Self {
+            introduces: Some(Introduces(Arc::new(peers))),
             ..self
         }
     }
@@ -154,6 +179,7 @@ impl Transport {
             drain,
             arena: self.arena,
             when_quiet: self.when_quiet,
+            introduces: self.introduces,
         };
         let mut threads = Vec::new();
         for (index, sockets) in self.sockets.into_iter().enumerate() {

@@ -43,14 +43,29 @@ fn token(claims: Value) -> String {
 
 /// A server over one title, with a policy of these lines, its keys in files of `folder`.
 fn server(folder: &Path, policy: &str, more: &str) -> Server {
-    std::fs::write(folder.join("k1"), KEY).unwrap();
-    std::fs::write(folder.join("cdn"), "let me in").unwrap();
+    start(&server_text(folder, policy, more))
+}
+
+/// The same behind a load balancer on this machine.
+fn proxied(text: String) -> Server {
+    let trust = "trusted_peers = [\"127.0.0.1\"]\nproxy_protocol = true";
+    start(&text.replace("trusted_peers = [\"127.0.0.2\"]", trust))
+}
+
+fn start(text: &str) -> Server {
     let storage = Scripted::default();
     storage.put("vod/t1/master.m3u8", "#EXTM3U\n".into(), "\"1\"");
     storage.put("vod/t1/seg.m4s", "segment".into(), "\"1\"");
     storage.put("vod/t2/seg.m4s", "another".into(), "\"1\"");
+    let storage: Arc<dyn Storage> = Arc::new(storage);
+    Server::start(text, HashMap::from([("media".to_owned(), storage)]))
+}
+
+fn server_text(folder: &Path, policy: &str, more: &str) -> String {
+    std::fs::write(folder.join("k1"), KEY).unwrap();
+    std::fs::write(folder.join("cdn"), "let me in").unwrap();
     let folder = folder.display();
-    let text = format!(
+    format!(
         "[storage.media]\nkind = \"memory\"\nattempts = 1\n\
          [viewer]\nreload = \"50ms\"\ntrusted_peers = [\"127.0.0.2\"]\n\
          [key.k1]\nsecret = \"file:{folder}/k1\"\nalgorithm = \"HS256\"\n\
@@ -59,9 +74,7 @@ fn server(folder: &Path, policy: &str, more: &str) -> Server {
          [access.all]\n{policy}\n\
          [[route]]\npath = \"/\"\nstorage = \"media\"\n\
          [[route]]\npath = \"/vod/\"\nstorage = \"media\"\naccess = \"all\"\n{more}"
-    );
-    let storage: Arc<dyn Storage> = Arc::new(storage);
-    Server::start(&text, HashMap::from([("media".to_owned(), storage)]))
+    )
 }
 
 const TOKENS: &str =
@@ -342,4 +355,76 @@ async fn a_title_is_shown_within_its_rights_and_kept_no_longer() {
     );
     assert!(!control.contains("immutable"), "{control}");
     assert_refused(&server.get("/vod/t2/seg.m4s").await, 451);
+}
+
+/// What a connection of its own says, to its end.
+async fn said(server: &Server, bytes: &[u8]) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(server.addr).await.unwrap();
+    // In two pieces: a header may come however it likes.
+    let (first, rest) = bytes.split_at(bytes.len().min(9));
+    stream.write_all(first).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let _ = stream.write_all(rest).await;
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer));
+    let _ = read.await.expect("an end within five seconds");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn a_trusted_load_balancer_says_who_asks_and_has_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = "require = [\"geo\"]\ngeo = \"here\"";
+    let geo = "[geo.here]\nallow = [\"192.0.2.0/24\"]\n";
+    let request = "GET /vod/t1/seg.m4s HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    let with = |header: &str| format!("{header}{request}").into_bytes();
+    let told = proxied(server_text(folder.path(), policy, geo));
+    let v1 = |address: &str| with(&format!("PROXY TCP4 {address} 192.0.2.1 9999 80\r\n"));
+    assert!(
+        said(&told, &v1("192.0.2.7"))
+            .await
+            .starts_with("HTTP/1.1 200")
+    );
+    assert!(
+        said(&told, &v1("198.51.100.7"))
+            .await
+            .starts_with("HTTP/1.1 451")
+    );
+    let mut v2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c".to_vec();
+    v2.extend([192, 0, 2, 7, 192, 0, 2, 1, 0, 9, 0, 80]);
+    v2.extend(request.as_bytes());
+    assert!(said(&told, &v2).await.starts_with("HTTP/1.1 200"));
+    // Without one, a trusted peer could pass a stranger off as itself: it is hung up on.
+    assert_eq!(said(&told, request.as_bytes()).await, "");
+    let closed = "caudal_connections_closed_total{reason=\"malformed\"}";
+    assert_eq!(told.metric(closed).await, 1.0);
+    // And of a stranger it is no request.
+    let stranger = server(folder.path(), policy, geo);
+    assert!(
+        said(&stranger, &v1("192.0.2.7"))
+            .await
+            .starts_with("HTTP/1.1 400")
+    );
+}
+
+#[tokio::test]
+async fn a_trusted_peer_is_believed_and_what_a_viewer_put_before_it_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = "require = [\"geo\"]\ngeo = \"here\"";
+    let geo = "[geo.here]\nallow = [\"DE\", \"192.0.2.0/24\"]\n";
+    let text = server_text(folder.path(), policy, geo).replace("127.0.0.2", "127.0.0.1");
+    let server = start(&text);
+    let path = "/vod/t1/seg.m4s";
+    for (headers, status) in [
+        ([("cloudfront-viewer-country", "DE")], 200),
+        ([("cloudfront-viewer-country", "FR")], 451),
+        ([("cloudfront-viewer-address", "192.0.2.7:443")], 200),
+        ([("x-forwarded-for", "192.0.2.7")], 200),
+        ([("x-forwarded-for", "192.0.2.7, 198.51.100.9")], 451),
+        ([("x-forwarded-for", "198.51.100.9, 192.0.2.7")], 200),
+    ] {
+        let answer = server.get_with(path, &headers).await;
+        assert_eq!(answer.status, status, "{headers:?}");
+    }
 }

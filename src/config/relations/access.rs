@@ -25,6 +25,11 @@ pub(super) fn check(config: &Config, report: Report<'_>) {
             exists(&config.access, "access", key, access, report);
         }
     }
+    if config.viewer.proxy_protocol && config.viewer.trusted_peers.is_empty() {
+        let message = "viewer.proxy_protocol = true: nobody is trusted to say it, \
+                       write viewer.trusted_peers = [\"10.0.0.0/8\"] with the load balancer's networks";
+        report("viewer.proxy_protocol".to_owned(), message.to_owned());
+    }
     if config.cors.credentials && config.cors.origin == "*" {
         let message = "cors.credentials = true: browsers refuse it beside origin = \"*\", \
                        write the player's origin, origin = \"https://player.example\"";
