@@ -122,3 +122,10 @@ fn the_minimal_file_loads() {
     config.require_storage().unwrap();
     assert_eq!(config.route.len(), 1);
 }
+
+#[test]
+fn the_protected_file_loads() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/protected.toml");
+    let config = Config::load(Some(&path), std::iter::empty()).unwrap();
+    assert_eq!(config.route[0].access.as_deref(), Some("viewers"));
+}

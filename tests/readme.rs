@@ -9,12 +9,14 @@ fn read(name: &str) -> String {
 }
 
 #[test]
-fn the_configuration_it_shows_is_the_one_that_ships() {
-    let shown = format!("```toml\n{}```", read("config/caudal.toml"));
-    assert!(
-        read("README.md").contains(&shown),
-        "README.md shows another config/caudal.toml"
-    );
+fn the_configurations_it_shows_are_those_that_ship() {
+    for file in ["config/caudal.toml", "config/protected.toml"] {
+        let shown = format!("```toml\n{}```", read(file));
+        assert!(
+            read("README.md").contains(&shown),
+            "README.md shows another {file}"
+        );
+    }
 }
 
 #[test]

@@ -23,6 +23,8 @@ need ffprobe ffmpeg
 need chromium chromium
 need node nodejs
 need npm npm
+# The CloudFront Function runs in the relative of its own runtime.
+need njs njs
 need python3 python3
 python3 -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"
 # Without any font the screenshots of the player page are empty boxes.
@@ -68,4 +70,11 @@ if ! cmp -s tests/players/package-lock.json "$stamp"; then
     # No package needs its install script here.
     npm ci --prefix "$node" --ignore-scripts --no-audit --no-fund --loglevel=error
     cp tests/players/package-lock.json "$stamp"
+fi
+
+# What judges that the CloudFront Function keeps to its runtime's JavaScript.
+edge=deploy/cloudfront
+if ! cmp -s "$edge/package-lock.json" "$edge/node_modules/.installed"; then
+    npm ci --prefix "$edge" --ignore-scripts --no-audit --no-fund --loglevel=error
+    cp "$edge/package-lock.json" "$edge/node_modules/.installed"
 fi

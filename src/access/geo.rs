@@ -1,4 +1,4 @@
-//! Where viewers may be. Start at [`Geo::permit`]; [`Geo::place`] tells where one is, from the CDN's headers and the
+//! Where viewers may be. Start at [`Geo::permit`]; [`place`] tells where one is, from the CDN's headers and the
 //! databases of a [`Locator`].
 
 use std::collections::BTreeMap;

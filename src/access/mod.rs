@@ -1,7 +1,7 @@
 //! Who may see what: one policy, asked once per request, with a reason for every no. Read [`Policy::decide`] first.
 //!
 //! A policy is a list of requirements in the order of its configuration; each stands in the file of its name. What a
-//! request tells about itself is an [`Asking`], gathered by [`Gate::asking`]; what comes out is a [`Grant`] or a
+//! request tells about itself is an [`Asking`], made of what [`Gate::see`] sees; what comes out is a [`Grant`] or a
 //! [`Refused`]. Nothing in here knows HTTP's statuses, and nothing waits: all that is looked up is in memory.
 
 use std::sync::Arc;

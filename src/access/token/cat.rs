@@ -1,5 +1,5 @@
 //! Common Access Tokens (CTA-5007-B): claims in CBOR, signed as COSE. Start at [`Cat`], which verifies and renews;
-//! [`mint`] makes tokens.
+//! [`mint()`] makes tokens.
 //!
 //! What the specification leaves to libraries, and libraries do differently, is granted only where they agree.
 
