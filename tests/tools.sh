@@ -23,6 +23,9 @@ need ffprobe ffmpeg
 need chromium chromium
 need node nodejs
 need npm npm
+# A second opinion on secure links.
+need nginx nginx-light
+need openssl openssl
 # The CloudFront Function runs in the relative of its own runtime.
 need njs njs
 need python3 python3
@@ -77,4 +80,20 @@ edge=deploy/cloudfront
 if ! cmp -s "$edge/package-lock.json" "$edge/node_modules/.installed"; then
     npm ci --prefix "$edge" --ignore-scripts --no-audit --no-fund --loglevel=error
     cp "$edge/package-lock.json" "$edge/node_modules/.installed"
+fi
+
+# What mints and judges tokens beside caudal: other people's libraries, in a place of their own, as their pins are older.
+interop_tools='botocore==1.44.5 cryptography==50.0.2 PyJWT==2.15.1 akamai-edgeauth==0.3.2 pycose==1.1.0 cwt==3.3.0 cbor2==5.9.0'
+interop=$tools/interop
+if [ "$(cat "$interop/.installed" 2>/dev/null)" != "$interop_tools" ]; then
+    python3 -m venv "$interop"
+    # shellcheck disable=SC2086 # a list of requirements
+    "$interop/bin/pip" install --quiet --disable-pip-version-check $interop_tools
+    printf '%s' "$interop_tools" >"$interop/.installed"
+fi
+theirs=tests/interop
+if ! cmp -s "$theirs/package-lock.json" "$theirs/node_modules/.installed"; then
+    # Not ci: it wants the lock to name the native parts for every other platform, which are optional and unused.
+    npm install --no-save --prefix "$theirs" --ignore-scripts --no-audit --no-fund --loglevel=error
+    cp "$theirs/package-lock.json" "$theirs/node_modules/.installed"
 fi
