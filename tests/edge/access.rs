@@ -428,3 +428,67 @@ async fn a_trusted_peer_is_believed_and_what_a_viewer_put_before_it_is_not() {
         assert_eq!(answer.status, status, "{headers:?}");
     }
 }
+
+/// Serves one document to whoever asks, for as long as the process runs.
+fn publish(document: String) -> String {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/jwks.json", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let len = document.len();
+            let head =
+                format!("HTTP/1.1 200 OK\r\ncontent-length: {len}\r\nconnection: close\r\n\r\n");
+            let _ = stream.write_all(format!("{head}{document}").as_bytes());
+        }
+    });
+    url
+}
+
+/// A token by an issuer's own key, which only the issuer has.
+fn issued(kid: &str) -> String {
+    let pem = include_str!("../data/cloudfront-test-ec.pkcs8.pem");
+    let settings = Settings {
+        keys: vec![KeySettings {
+            name: kid.to_owned(),
+            kid: Some(kid.to_owned()),
+            algorithm: Algorithm::Es256,
+            material: Material::Pem(Secret::new(pem)),
+        }],
+        ..Settings::default()
+    };
+    let claims = json!({"sub": "u1", "exp": now() + 600}).to_string();
+    Jwt::new(settings).unwrap().mint(kid, &claims).unwrap()
+}
+
+#[tokio::test]
+async fn keys_that_an_issuer_publishes_are_believed_and_their_absence_stops_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = publish(
+        json!({"keys": [{"kty": "EC", "crv": "P-256", "kid": "issuer-1", "alg": "ES256", "use": "sig",
+            "x": "cDxdg9faFgwe8Qt-4zflyQZ6ACwgCz6C3vDR_ofQiDM", "y": "nO5WcI50G-AI3LDnWWUdJ-PfUkHKi6NqI2Mj0TaWQ0I"}]})
+        .to_string(),
+    );
+    let published = |url: &str| {
+        let keys = "keys = [\"k1\"]";
+        server_text(folder.path(), TOKENS, "").replace(keys, &format!("{keys}\njwks = \"{url}\""))
+    };
+    let path = |token: &str| format!("/vod/t1/seg.m4s?token={token}");
+    let server = start(&published(&url));
+    assert_eq!(
+        server.get(&path(&issued("issuer-1"))).await.text(),
+        "segment"
+    );
+    assert_eq!(
+        why(&server, &path(&issued("issuer-2"))).await,
+        (403, "token_key".to_owned())
+    );
+    // Our own key beside them.
+    assert_eq!(server.get(&path(&token(json!({})))).await.status, 200);
+    // Nobody is at this port: the start warns, and tokens by known keys are good.
+    let deaf = start(&published("http://127.0.0.1:9/jwks.json"));
+    assert_eq!(deaf.get(&path(&token(json!({})))).await.status, 200);
+    assert_eq!(deaf.get(&path(&issued("issuer-1"))).await.status, 403);
+}
