@@ -224,8 +224,9 @@ impl Cache {
         }
     }
 
-    /// What the cache holds now.
+    /// What the cache holds now, what moka put off included: whoever asks is told no number of a second ago.
     pub fn usage(&self) -> Usage {
+        self.upkeep();
         Usage {
             memory: self.memory.used(),
             memory_budget: self.settings.memory,
@@ -236,7 +237,7 @@ impl Cache {
         }
     }
 
-    /// Does what moka puts off. Called every second, so that the gauges are true on an idle server.
+    /// Does what moka puts off. Called every second, so that an idle server evicts too.
     pub fn upkeep(&self) {
         self.memory.upkeep();
         self.versions.run_pending_tasks();
