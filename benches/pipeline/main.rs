@@ -1,5 +1,5 @@
 //! What a request costs inside caudal: the whole pipeline over memory storage (a request in; head and body
-//! out), and its parts: range arithmetic, the cache lookup, following a block that is being filled.
+//! out), and its parts: range arithmetic, the cache lookup, following a block that is being filled, the policy.
 //!
 //! `make bench` holds each to its budget in `budgets.toml`.
 
@@ -14,10 +14,11 @@ use caudal::media::{AssetPath, RangeSet};
 use caudal::storage::memory::Attributes;
 use criterion::{BenchmarkId, Criterion, Throughput};
 
-mod support;
+mod budgets;
+mod house;
+mod policy;
 
-use support::budgets;
-use support::house::{House, KIB, MIB, SIZES, read, request};
+use house::{House, KIB, MIB, SIZES, read, request};
 
 fn pipeline(c: &mut Criterion) {
     let house = House::build();
@@ -141,7 +142,7 @@ fn calibration(c: &mut Criterion) {
 fn main() -> ExitCode {
     let begun = SystemTime::now();
     let mut criterion = Criterion::default().configure_from_args();
-    for bench in [calibration, pipeline, miss, parts] {
+    for bench in [calibration, pipeline, miss, parts, policy::bench] {
         bench(&mut criterion);
     }
     criterion.final_summary();

@@ -1,4 +1,0 @@
-//! What the benches share.
-
-pub(crate) mod budgets;
-pub(crate) mod house;
