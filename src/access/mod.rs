@@ -164,7 +164,7 @@ impl From<Refusal> for Refused {
     fn from(why: Refusal) -> Self {
         Self {
             why,
-            retry_after: None,
+            retry_after: (why == Refusal::TokenForgeries).then_some(Duration::from_secs(1)),
         }
     }
 }

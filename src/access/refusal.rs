@@ -24,6 +24,9 @@ pub enum Refusal {
     /// The signature does not match.
     #[error("the token's signature is wrong")]
     TokenSignature,
+    /// So many wrong signatures came from this address that no new one is looked at for a second.
+    #[error("too many tokens with wrong signatures")]
+    TokenForgeries,
     /// Its time has not come.
     #[error("the token is not valid yet")]
     TokenNotYet,
@@ -91,7 +94,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::OriginLock,
         Self::TokenMissing,
         Self::TokenMalformed,
@@ -99,6 +102,7 @@ impl Refusal {
         Self::TokenKey,
         Self::TokenAlgorithm,
         Self::TokenSignature,
+        Self::TokenForgeries,
         Self::TokenNotYet,
         Self::TokenExpired,
         Self::TokenScope,
@@ -132,6 +136,7 @@ impl Refusal {
             Self::TokenKey => "token_key",
             Self::TokenAlgorithm => "token_algorithm",
             Self::TokenSignature => "token_signature",
+            Self::TokenForgeries => "token_forgeries",
             Self::TokenNotYet => "token_not_yet",
             Self::TokenExpired => "token_expired",
             Self::TokenScope => "token_scope",

@@ -89,7 +89,7 @@ impl Tokens {
         let token = match self.verified.get(&digest, asking.now) {
             Some(token) => token,
             None => {
-                let token = Arc::new(self.schemes[scheme].format.verify(found)?);
+                let token = Arc::new(self.verify(scheme, found, asking)?);
                 let len = found.token.len() + found.bound.len();
                 self.verified.insert(digest, token.clone(), len);
                 token
@@ -105,6 +105,23 @@ impl Tokens {
             Replay::Prohibited if self.is_first_use(&token, asking.now) => Ok(token),
             Replay::Prohibited => Err(Refusal::TokenReplayed),
         }
+    }
+
+    /// Verifies a signature, unless its viewer has shown too many wrong ones just now.
+    fn verify(
+        &self,
+        scheme: usize,
+        found: &Found<'_>,
+        asking: &Asking<'_>,
+    ) -> Result<Token, Refusal> {
+        if self.verified.is_flooded_by(asking.viewer, asking.now) {
+            return Err(Refusal::TokenForgeries);
+        }
+        let verified = self.schemes[scheme].format.verify(found);
+        if let Err(Refusal::TokenSignature) = verified {
+            self.verified.refuted(asking.viewer, asking.now);
+        }
+        verified
     }
 
     /// A token that cannot be recognised, or that never ends and so would have to be remembered for ever, is refused.

@@ -2,12 +2,14 @@
 //! [`Digest::of`] and [`Verified::get`]; [`Replays`] remembers tokens that are good for one use.
 //!
 //! What failed to verify is not kept. Whoever floods us sends no bad token twice, so that keeping them would help only
-//! against the harmless, and would let strangers choose what fills memory. What bounds the work is a
-//! [`Rate`](crate::access::limits::Rate) for each address, asked before a token that is not in here is verified.
+//! against the harmless, and would let strangers choose what fills memory. What bounds the work is that wrong signatures are
+//! counted by address: past so many in a second, no new token of that address is verified.
 
+mod forgeries;
 mod replays;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -15,6 +17,7 @@ use crate::access::{Found, Token};
 use aws_lc_rs::digest::{Context, SHA256};
 use lru::LruCache;
 
+use forgeries::Forgeries;
 pub use replays::Replays;
 
 use crate::access::shards::Shards;
@@ -36,6 +39,7 @@ pub struct Digest([u8; 32]);
 #[derive(Debug)]
 pub struct Verified {
     shards: Shards<Shard>,
+    forgeries: Forgeries,
 }
 
 struct Shard {
@@ -108,7 +112,10 @@ impl Verified {
             // No product of the two overflows: the share of the bytes is that of the entries.
             most_bytes: (bytes as u128 * share.get() as u128 / entries.get() as u128) as usize,
         });
-        Self { shards }
+        Self {
+            shards,
+            forgeries: Forgeries::new(),
+        }
     }
 
     /// The token, if it has been verified. Its time is not looked at: it may have ended a while ago.
@@ -120,6 +127,16 @@ impl Verified {
         }
         shard.remove(digest);
         None
+    }
+
+    /// Whether this viewer has shown so many wrong signatures in this second that none more of it is looked at.
+    pub fn is_flooded_by(&self, viewer: IpAddr, now: i64) -> bool {
+        self.forgeries.are_too_many(viewer, now)
+    }
+
+    /// Takes note of a wrong signature.
+    pub fn refuted(&self, viewer: IpAddr, now: i64) {
+        self.forgeries.count(viewer, now);
     }
 
     /// Keeps a token that was verified; `len` is that of what was found. One that alone exceeds its part of the bytes

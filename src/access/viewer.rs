@@ -1,7 +1,7 @@
 //! Who asks: what the CDN and the proxies before us say of the viewer, believed from trusted peers alone. Start at
 //! [`Identify::viewer`].
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use crate::access::{Country, Region};
 use http::{HeaderMap, HeaderName};
@@ -210,6 +210,14 @@ impl Device {
             Self::Desktop => "desktop",
             Self::Tv => "tv",
         }
+    }
+}
+
+/// Whom an address stands for: of IPv6 the whole /64, which is what one connection is given.
+pub(super) fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(six) => Ipv6Addr::from_bits(six.to_bits() >> 64 << 64).into(),
     }
 }
 

@@ -135,7 +135,7 @@ fn refused_status(why: Refusal, expired: StatusCode) -> StatusCode {
         | R::RightsEnded
         | R::RightsDevice
         | R::RightsQuality => StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS,
-        R::RequestRate | R::Streams => StatusCode::TOO_MANY_REQUESTS,
+        R::RequestRate | R::Streams | R::TokenForgeries => StatusCode::TOO_MANY_REQUESTS,
         _ => StatusCode::FORBIDDEN,
     }
 }

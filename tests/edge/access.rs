@@ -200,6 +200,39 @@ async fn no_spelling_of_a_path_passes_a_token_of_another() {
 }
 
 #[tokio::test]
+async fn a_flood_of_forged_tokens_is_not_looked_at_for_ever_and_stops_no_known_viewer() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(folder.path(), TOKENS, "");
+    let known = token(json!({"sub": "known"}));
+    let with = |token: &str| format!("/vod/t1/seg.m4s?token={token}");
+    assert_eq!(server.get(&with(&known)).await.status, 200);
+    let signature = known.rfind('.').unwrap();
+    let mut seen = [0; 2];
+    for forged in 0..1_000 {
+        let claims = token(json!({"sub": forged.to_string()}));
+        let claims = &claims[..claims.rfind('.').unwrap()];
+        let answer = server
+            .get(&with(&format!("{claims}{}", &known[signature..])))
+            .await;
+        if answer.status == 429 {
+            assert_refused(&answer, 429);
+            assert_eq!(answer.header("retry-after"), "1");
+            seen[1] += 1;
+            break;
+        }
+        assert_eq!(answer.status, 403);
+        seen[0] += 1;
+    }
+    assert!(seen[0] >= 64 && seen[1] == 1, "{seen:?}");
+    assert_eq!(server.get(&with(&known)).await.status, 200);
+    let new = with(&token(json!({"sub": "new"})));
+    until("a second has passed", || async {
+        server.get(&new).await.status == 200
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_origin_lock_takes_each_of_its_secrets_and_is_read_again() {
     let folder = tempfile::tempdir().unwrap();
     let policy = "require = [\"origin_lock\"]\norigin_lock_keys = [\"cdn\", \"k1\"]";

@@ -16,8 +16,7 @@ use lru::LruCache;
 use super::{Error, LONGEST, RequestLimit, Viewer};
 use crate::access::shards::Shards;
 
-/// How often each viewer may do something. Also fit for what costs much and needs no token: one of these, asked with
-/// the address before a signature is verified, bounds the work that a flood of bad tokens can cause.
+/// How often each viewer may do something.
 pub struct Rate {
     shards: Shards<Limiter>,
     hasher: RandomState,

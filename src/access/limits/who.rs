@@ -1,7 +1,8 @@
 //! Whose limits a request counts against, and which of its streams it belongs to.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
+use crate::access::viewer::network;
 use crate::access::{Asking, Token};
 use http::header::USER_AGENT;
 
@@ -95,13 +96,6 @@ impl<'a> Who<'a> {
 /// An empty name names nobody, and would make one viewer of all who have it.
 fn said(name: Option<&str>) -> Option<&str> {
     name.filter(|name| !name.is_empty())
-}
-
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(six) => Ipv6Addr::from_bits(six.to_bits() >> 64 << 64).into(),
-    }
 }
 
 #[cfg(test)]

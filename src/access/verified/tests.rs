@@ -159,6 +159,6 @@ fn formatting_shows_no_token() {
     verified.insert(Digest::of(1, 0, &found("hidden", "")), ending(None), 6);
     assert_eq!(
         format!("{verified:?} {:?}", digest(1)),
-        "Verified { shards: Shards(1) } Digest"
+        "Verified { shards: Shards(1), forgeries: Forgeries } Digest"
     );
 }
