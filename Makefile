@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test lint bench loadtest compare tools help
+.PHONY: demo test lint fuzz bench loadtest compare tools help
 
 demo: ## Play the sample title carried in the binary: prints the address of a player page
 	$(CARGO) run --release -- demo
@@ -16,6 +16,9 @@ lint: tools ## Format, clippy, documentation and dependencies, warnings as error
 	$(CARGO) clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --document-private-items
 	PATH="$(CURDIR)/.tools/cargo/bin:$$PATH" $(CARGO) deny check bans licenses sources
+
+fuzz: ## Every parser of untrusted bytes, FUZZ_SECONDS (60) each; TARGETS="jwt range" picks some
+	sh fuzz/run.sh $(TARGETS)
 
 bench: ## The criterion benches, held to their budgets
 	$(CARGO) bench

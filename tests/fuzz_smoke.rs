@@ -1,10 +1,108 @@
-//! Runs the fuzz targets' bodies on stable, with inputs near enough to the formats to get past the first check.
+//! Runs the fuzz targets' bodies on stable: with every seed, and with inputs near enough to the formats to get past the
+//! first check.
 
-#[path = "../fuzz/bodies.rs"]
+#[path = "../fuzz/bodies/mod.rs"]
 mod bodies;
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bodies::run;
 use proptest::prelude::*;
 use proptest::sample::select;
+
+/// Files in a target's folder of seeds, and bytes of them all: they are read by people and run at every `make test`.
+const SEEDS_MAX: usize = 60;
+const SEED_BYTES_MAX: usize = 100 * 1024;
+
+fn fuzz(folder: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz")
+        .join(folder)
+}
+
+/// The names in a folder, without an extension.
+fn names(folder: &Path) -> BTreeSet<String> {
+    let entries =
+        fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let paths = entries.map(|entry| entry.expect("a folder can be read").path());
+    paths
+        .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
+        .collect()
+}
+
+#[test]
+fn every_seed_keeps_the_promises_of_its_target() {
+    for (target, body) in bodies::ALL {
+        let folder = fuzz("corpus").join(target);
+        let (mut count, mut bytes) = (0, 0);
+        for entry in
+            fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+        {
+            let path = entry.unwrap().path();
+            let seed = fs::read(&path).unwrap();
+            (count, bytes) = (count + 1, bytes + seed.len());
+            // Shown where the body panics.
+            println!("{}", path.display());
+            body(&seed);
+        }
+        assert!(
+            (1..=SEEDS_MAX).contains(&count),
+            "{target} has {count} seeds"
+        );
+        assert!(
+            bytes <= SEED_BYTES_MAX,
+            "the seeds of {target} have {bytes} bytes"
+        );
+    }
+}
+
+#[test]
+fn the_seeds_of_each_format_hold_tokens_that_are_believed() {
+    for (target, carried) in [
+        ("jwt", 4),
+        ("cloudfront", 8),
+        ("akamai", 7),
+        ("secure_link", 4),
+        ("cat", 4),
+    ] {
+        let before = bodies::believed();
+        for entry in fs::read_dir(fuzz("corpus").join(target)).unwrap() {
+            run(target, &fs::read(entry.unwrap().path()).unwrap());
+        }
+        let believed = bodies::believed() - before;
+        assert!(believed >= carried, "{target}: {believed}");
+        println!("{target}: {believed}");
+    }
+}
+
+#[test]
+fn every_target_has_its_file_its_seeds_and_its_place_in_the_lists() {
+    let bodies: BTreeSet<String> = bodies::ALL
+        .iter()
+        .map(|(name, _)| (*name).to_owned())
+        .collect();
+    assert_eq!(bodies.len(), bodies::ALL.len(), "two targets have one name");
+    assert_eq!(names(&fuzz("fuzz_targets")), bodies, "fuzz/fuzz_targets");
+    assert_eq!(names(&fuzz("corpus")), bodies, "fuzz/corpus");
+    let manifest: toml::Table = fs::read_to_string(fuzz("Cargo.toml"))
+        .unwrap()
+        .parse()
+        .unwrap();
+    let binaries = manifest["bin"].as_array().unwrap().iter();
+    let listed: BTreeSet<String> = binaries
+        .map(|bin| bin["name"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(listed, bodies, "fuzz/Cargo.toml");
+    for name in &bodies {
+        let target = fs::read_to_string(fuzz("fuzz_targets").join(format!("{name}.rs"))).unwrap();
+        assert!(
+            target.contains(&format!("run(\"{name}\", data)")),
+            "{name}.rs runs another body"
+        );
+    }
+}
 
 /// Strings of a format's own words between arbitrary ones.
 fn soup(words: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
@@ -104,34 +202,281 @@ const TOML: &[&str] = &[
     "\n",
 ];
 
+/// A target, and the words of its format.
+type Words = (&'static str, &'static [&'static str]);
+
+/// Soup for a target, of its own words and of those of requests.
+fn soup_of((target, own): Words) -> impl Strategy<Value = (&'static str, Vec<u8>)> {
+    let parts = (soup(own), soup(REQUESTS)).prop_map(|(own, others)| [own, others].concat());
+    prop::collection::vec(prop_oneof![4 => soup(own), 1 => parts], 1..4)
+        .prop_map(move |parts| (target, parts.concat()))
+}
+
+/// What requests are written with, beside a format's own words.
+const REQUESTS: &[&str] = &[
+    "/vod/t1/master.m3u8",
+    "/a",
+    "/~",
+    "/",
+    "?",
+    "&",
+    "=",
+    ";",
+    ",",
+    "~",
+    "%",
+    "%2f",
+    "%7E",
+    "\n",
+    "\n\n",
+    ": ",
+    "\"",
+    "cookie: ",
+    "host: h\n",
+    "x-viewer: ::1\n",
+    "1",
+    "2145916800",
+    "x",
+    ".",
+    "*",
+    " ",
+    "+",
+    "é",
+];
+const REQUEST_TARGETS: &[Words] = &[
+    (
+        "jwt",
+        &[
+            "token=",
+            "x-token: ",
+            "Bearer ",
+            "eyJhbGciOiJIUzI1NiJ9",
+            "e30",
+            "{\"exp\":2145916800}",
+            "{",
+            "}",
+            "\"exp\":",
+            "\"sub\":\"a\"",
+            "\"path\":[\"/vod/*\"]",
+            "x-jose: {\"alg\":\"none\"}\n",
+        ],
+    ),
+    (
+        "cloudfront",
+        &[
+            "Expires=",
+            "Policy=",
+            "Signature=",
+            "Key-Pair-Id=",
+            "K2JCJMDEHXQW5F",
+            "Hash-Algorithm=SHA256",
+            "CloudFront-Policy=",
+            "{\"Statement\":",
+            "{\"Condition\":{\"DateLessThan\":{\"AWS:EpochTime\":9}}}",
+            "}",
+            "resource=https://h/a\n",
+            "url=https://h/a?b\n",
+            "expires=9\n",
+            "not_before=1\n",
+        ],
+    ),
+    (
+        "akamai",
+        &[
+            "__token__=",
+            "st=",
+            "exp=",
+            "acl=/*",
+            "id=",
+            "ip=1.1.1.1",
+            "hmac=00",
+            "~hmac=",
+            "!",
+            "escape=plus\n",
+            "exp=9\n",
+            "acl=/a*\n",
+            "url=/a\n",
+        ],
+    ),
+    (
+        "secure_link",
+        &[
+            "md5=uDVNUirngDmWp5AyWsC9aw",
+            "md5=",
+            "expires=",
+            "==",
+            "sid=",
+            "$arg_",
+        ],
+    ),
+    (
+        "cat",
+        &[
+            "cat=",
+            "2D3RhEOhAQWg",
+            "0YRDoQEFoA",
+            "{\"exp\":9,",
+            "\"catu\":{\"path\":{\"prefix\":\"/\"}}}",
+            "\"sub\":\"a\"}",
+            "\u{1}",
+            "\u{4}",
+            "{",
+            "}",
+        ],
+    ),
+    (
+        "carriers",
+        &[
+            "token=a",
+            "token",
+            "md5=",
+            "authorization: bearer a\n",
+            "token: b\n",
+            "CloudFront-Policy=",
+        ],
+    ),
+    ("path_prefix", &["/~a/", "~"]),
+    (
+        "cmcd",
+        &["CMCD=", "sid%3D", "sid=", "%22", "cmcd-session: ", "\\"],
+    ),
+    (
+        "viewer",
+        &[
+            "x-forwarded-for: ",
+            "cloudfront-viewer-address: ",
+            "cloudfront-viewer-country: DE\n",
+            "1.2.3.4",
+            "10.0.0.1",
+            "[2001:db8::1]:80",
+            "::ffff:1.2.3.4",
+        ],
+    ),
+];
+/// Targets that read something else.
+const TEXT_TARGETS: &[Words] = &[
+    ("debug", &["1800000000", ".", "00", "+", "-", "ff"]),
+    (
+        "revocations",
+        &[
+            "token ",
+            "session ",
+            "viewer ",
+            "key ",
+            "a",
+            "\"b c\"",
+            " until=2030-01-01T00:00:00Z",
+            "#",
+            "\n",
+            "\r\n",
+            "\t",
+        ],
+    ),
+    (
+        "rights",
+        &[
+            "[title.t1]\n",
+            "[title]\n",
+            "zone = ",
+            "\"Europe/Berlin\"\n",
+            "from = ",
+            "until = ",
+            "2026-03-29T02:30:00\n",
+            "\"2026-01-01T00:00:00Z\"\n",
+            "max_height = ",
+            "1080\n",
+            "countries = ",
+            "[\"DE\"]\n",
+            "heights = ",
+            "{ \"/vod/*\" = 1 }\n",
+        ],
+    ),
+    (
+        "networks",
+        &[
+            "10.0.0.0/8",
+            "::/0",
+            "::ffff:1.2.3.0/120",
+            "1.2.3.4",
+            "/33",
+            "\n",
+            "#",
+            "{\"Entries\":[{\"Cidr\":\"1.0.0.0/8\"}",
+            "]}",
+            "{\"prefixes\":[",
+        ],
+    ),
+    (
+        "jwks",
+        &[
+            "{\"keys\":[",
+            "]}",
+            "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}",
+            "{\"kty\":\"oct\",\"k\":\"AA\"}",
+            ",",
+            "{",
+            "}",
+        ],
+    ),
+    (
+        "proxy_header",
+        &[
+            "PROXY ",
+            "TCP4 ",
+            "TCP6 ",
+            "UNKNOWN",
+            "1.1.1.1 ",
+            "::1 ",
+            "1 ",
+            "65535",
+            "\r\n",
+            "\r\n\r\n\0\r\nQUIT\n",
+            "!\u{11}\0\u{c}",
+            " \0\0\0",
+            "\u{1}\u{2}\u{3}\u{4}",
+        ],
+    ),
+];
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
     fn asset_path(data in soup(PATHS)) {
-        bodies::asset_path(&data);
-        bodies::asset_path(&[b"/".as_slice(), &data].concat());
+        run("asset_path", &data);
+        run("asset_path", &[b"/".as_slice(), &data].concat());
     }
 
     #[test]
     fn range(len in prop_oneof![0u64..1000, any::<u64>()], data in soup(RANGES)) {
-        bodies::range(&[len.to_be_bytes().as_slice(), &data].concat());
-        bodies::range(&[len.to_be_bytes().as_slice(), b"bytes=", &data].concat());
+        run("range", &[len.to_be_bytes().as_slice(), &data].concat());
+        run("range", &[len.to_be_bytes().as_slice(), b"bytes=", &data].concat());
     }
 
     #[test]
     fn hls_liveness(data in soup(HLS)) {
-        bodies::hls_liveness(&data);
-        bodies::hls_liveness(&[b"#EXTM3U\n".as_slice(), &data].concat());
+        run("hls_liveness", &data);
+        run("hls_liveness", &[b"#EXTM3U\n".as_slice(), &data].concat());
     }
 
     #[test]
     fn dash_liveness(data in soup(MPD)) {
-        bodies::dash_liveness(&data);
+        run("dash_liveness", &data);
     }
 
     #[test]
     fn config(data in soup(TOML)) {
-        bodies::config(&data);
+        run("config", &data);
+    }
+
+    #[test]
+    fn requests((target, data) in select(REQUEST_TARGETS).prop_flat_map(soup_of)) {
+        run(target, &[b"/a".as_slice(), &data].concat());
+        run(target, &[b"/vod/a\n\n".as_slice(), &data].concat());
+    }
+
+    #[test]
+    fn texts((target, data) in select(TEXT_TARGETS).prop_flat_map(soup_of)) {
+        run(target, &data);
     }
 }

@@ -1,7 +1,6 @@
 #![no_main]
 
-#[path = "../bodies.rs"]
-#[allow(dead_code, reason = "every target uses one of the bodies")]
+#[path = "../bodies/mod.rs"]
 mod bodies;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| bodies::asset_path(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| bodies::run("asset_path", data));

@@ -1,12 +1,10 @@
-//! What the fuzz targets do with their bytes: each parser of untrusted input must not panic, and what it accepts must
-//! keep its promises. Shared with `tests/fuzz_smoke.rs`, so that they compile and run on stable.
+//! What is asked for, and the manifests that are read: paths, ranges, playlists.
 
-use caudal::config::Config;
 use caudal::media::range::{MAX_PARTS, content_range};
 use caudal::media::{AssetPath, Hint, Kind, RangeSet, Resolution, dash, hls, kind};
 
 /// Whatever parses has one reading, and its URL form leads back to it.
-pub(crate) fn asset_path(data: &[u8]) {
+pub(super) fn asset_path(data: &[u8]) {
     let Ok(raw) = std::str::from_utf8(data) else {
         return;
     };
@@ -27,7 +25,7 @@ pub(crate) fn asset_path(data: &[u8]) {
 }
 
 /// The first eight bytes are the length of the object, the rest is the header.
-pub(crate) fn range(data: &[u8]) {
+pub(super) fn range(data: &[u8]) {
     let Some((len, header)) = data.split_first_chunk() else {
         return;
     };
@@ -64,31 +62,16 @@ pub(crate) fn range(data: &[u8]) {
 }
 
 /// Any bytes have a liveness; a line feed at the end does not change it.
-pub(crate) fn hls_liveness(data: &[u8]) {
+pub(super) fn hls_liveness(data: &[u8]) {
     assert_eq!(hls::liveness(data), hls::liveness(&[data, b"\n"].concat()));
 }
 
 /// Any bytes have a liveness; what follows the root's start tag does not change it.
-pub(crate) fn dash_liveness(data: &[u8]) {
+pub(super) fn dash_liveness(data: &[u8]) {
     dash::liveness(data);
     let root = b"<MPD type='dynamic' minimumUpdatePeriod='PT2S'>";
     assert_eq!(
         dash::liveness(&[root.as_slice(), data].concat()),
         dash::liveness(root)
     );
-}
-
-/// Whatever is accepted is written so that it reads back as the same; whatever is refused has a reason.
-pub(crate) fn config(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else {
-        return;
-    };
-    match Config::from_toml(text, std::iter::empty()) {
-        Ok(config) => {
-            let written = config.to_toml();
-            let read = Config::from_toml(&written, std::iter::empty());
-            assert_eq!(read.as_ref().ok(), Some(&config), "{written}");
-        }
-        Err(error) => assert!(!error.problems().is_empty() && !error.to_string().is_empty()),
-    }
 }
