@@ -47,7 +47,10 @@ fn was_signed(found: &Found<'_>, token: &Token) {
     let readings = [Some(found.token.clone()), unescaped(&found.token)];
     let believed = readings.iter().flatten().any(|reading| {
         let (signed, tag) = reading.rsplit_once("~hmac=").unwrap_or_default();
-        let is_end = signed.contains(&format!("exp={:0>1}", token.expires.unwrap_or_default()));
+        let ends = signed
+            .split('~')
+            .filter_map(|field| field.strip_prefix("exp="));
+        let is_end = ends.map(str::parse).any(|end| end.ok() == token.expires);
         match found.bound.is_empty() {
             true => self::tag(signed) == tag && is_end,
             false => signed == FIELDS && unescaped(&found.bound).as_deref() == Some(PATH),

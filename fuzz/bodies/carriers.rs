@@ -35,10 +35,16 @@ pub(super) fn carriers(data: &[u8]) {
                 let is_it = |part: &&str| {
                     **part == format!("{name}={value}") || (value.is_empty() && **part == *name)
                 };
-                assert_eq!(text.split('&').filter(is_it).count(), 1);
+                assert_eq!(
+                    text.split('&')
+                        .filter(|part| !part.is_empty())
+                        .filter(is_it)
+                        .count(),
+                    1
+                );
             }
             if let (Some(value), Carrier::Cookie) = (found, carrier) {
-                assert!(!value.contains(';') && value == value.trim());
+                assert!(!value.contains(';'));
             }
         }
     }

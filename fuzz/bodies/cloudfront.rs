@@ -103,12 +103,7 @@ fn was_signed(found: &Found<'_>, token: &Token) {
 }
 
 fn decoded(text: &str) -> Vec<u8> {
-    let text = text
-        .replace("%7E", "~")
-        .replace("%7e", "~")
-        .replace("%5F", "_")
-        .replace("%5f", "_");
-    let text = percent_encoding::percent_decode_str(&text).decode_utf8_lossy();
+    let text = percent_encoding::percent_decode_str(text).decode_utf8_lossy();
     let text = text.replace('-', "+").replace('~', "/").replace('_', "=");
     STANDARD.decode(text).expect("a policy is base64")
 }

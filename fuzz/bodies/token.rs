@@ -59,14 +59,11 @@ pub(super) fn refusal(format: &dyn Format, source: &Source<'_>) -> Option<Refusa
 
 /// A token with one character changed to another; which, the token and the seed decide.
 pub(super) fn with_a_change(token: &str, seed: usize) -> String {
-    let at = seed.wrapping_mul(31) % token.len();
-    let other = |char| match char {
+    let at = seed.wrapping_mul(31) % token.chars().count();
+    let changed = token.chars().enumerate().map(|(place, char)| match char {
+        char if place != at => char,
         'a' => 'b',
         _ => 'a',
-    };
-    let changed = token.char_indices().map(|(place, char)| match place == at {
-        true => other(char),
-        false => char,
     });
     changed.collect()
 }
