@@ -24,7 +24,7 @@ mod minting;
 pub use mac::Algorithm;
 pub use minting::{Claims, Covers, Escape, MintError, path_prefix};
 
-use fields::Fields;
+use fields::{Fields, LAST_SECOND};
 use mac::Key;
 use minting::spellings;
 
@@ -259,12 +259,13 @@ impl Format for EdgeAuth {
             if self.signer(&fields, &found.bound).is_none() {
                 continue;
             }
-            if expires <= fields.expires {
+            if expires <= fields.expires || expires > LAST_SECOND {
                 return None;
             }
             let token = self.seal(Fields { expires, ..fields }.to_string(), None)?;
             let as_sent = matches!(reading, Cow::Borrowed(_));
-            return Some(if as_sent { token } else { path_prefix(&token) });
+            let token = if as_sent { token } else { path_prefix(&token) };
+            return (token.len() <= MAX_TOKEN).then_some(token);
         }
         None
     }

@@ -236,7 +236,7 @@ impl Format for Cat {
         };
         let is_end = |label: &Value| cbor::integer(label) == Some(claims::EXP);
         let (_, end) = claims.iter_mut().find(|(label, _)| is_end(label))?;
-        if token.expires? >= expires {
+        if token.expires? >= expires || expires > claims::MAX_SECONDS {
             return None;
         }
         *end = Value::Integer(expires.into());

@@ -5,6 +5,9 @@ use std::fmt;
 /// The longest number of seconds, in digits.
 const MAX_DIGITS: usize = 15;
 
+/// The last second that can be written in them.
+pub(super) const LAST_SECOND: i64 = 999_999_999_999_999;
+
 /// A token taken apart.
 #[derive(Clone, Copy)]
 pub(super) struct Fields<'a> {

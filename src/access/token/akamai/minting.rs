@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::access::unescaped;
 
-use super::fields::Fields;
+use super::fields::{Fields, LAST_SECOND};
 use super::{EdgeAuth, MAX_TOKEN, patterns};
 
 /// What a new token says.
@@ -52,7 +52,9 @@ pub enum Escape {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MintError {
     /// `st` or `exp` is no time, or the token would be over before it starts.
-    #[error("the token would never be valid: its end must be later than its start and than 1970")]
+    #[error(
+        "the token would never be valid: its end must be later than its start and than 1970, and have at most 15 digits"
+    )]
     Times,
     /// Not a path.
     #[error("{0:?} is not a path: it must start with `/`, and its query is not signed")]
@@ -79,7 +81,8 @@ impl EdgeAuth {
     /// # Errors
     /// Where the token would never be valid, or not say what it is meant to.
     pub fn mint(&self, claims: &Claims<'_>) -> Result<String, MintError> {
-        if claims.starts.unwrap_or(1) < 1 || claims.expires <= claims.starts.unwrap_or(0) {
+        let times = claims.starts.unwrap_or(0).saturating_add(1)..=LAST_SECOND;
+        if claims.starts.is_some_and(|starts| starts < 1) || !times.contains(&claims.expires) {
             return Err(MintError::Times);
         }
         let escape = claims.escape;

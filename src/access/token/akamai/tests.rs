@@ -585,6 +585,13 @@ fn what_would_not_be_read_back_is_not_minted() {
         (Claims { expires: 0, ..base }, MintError::Times),
         (
             Claims {
+                expires: fields::LAST_SECOND + 1,
+                ..base
+            },
+            MintError::Times,
+        ),
+        (
+            Claims {
                 starts: Some(EXP),
                 ..base
             },
@@ -683,7 +690,25 @@ fn renewal_moves_the_end_and_nothing_else() {
             "no later"
         );
         assert_eq!(format.renew(&found, &token, 0), None, "earlier");
+        let last = fields::LAST_SECOND;
+        let renewed = format.renew(&found, &token, last).unwrap();
+        let read = judge(&format, &renewed, &asking(PATH, PATH)).unwrap();
+        assert_eq!(read.expires, Some(last));
+        assert_eq!(format.renew(&found, &token, last + 1), None, "unreadable");
     }
+}
+
+#[test]
+fn nothing_is_renewed_to_what_is_too_long_to_be_read() {
+    // The client escapes less than a prefix does.
+    let full = sealed(&format!("exp=1800000100~acl=/*~id={}", "(".repeat(2000)));
+    let sent = full.replace('/', "%2f");
+    let found = Found {
+        token: Cow::Borrowed(&sent),
+        bound: Cow::Borrowed(""),
+    };
+    let token = format().verify(&found).unwrap();
+    assert_eq!(format().renew(&found, &token, 1_800_000_200), None);
 }
 
 #[test]

@@ -37,7 +37,7 @@ pub(super) const IPV6_TAG: u64 = 54;
 /// A `deadline` below is a number of seconds, one above a Unix time: September 2001.
 const EARLIEST_TIME: i64 = 1_000_000_000;
 /// Times and spans beyond are refused, so that sums of them never overflow: the year 33658.
-const MAX_SECONDS: i64 = 1_000_000_000_000;
+pub(super) const MAX_SECONDS: i64 = 1_000_000_000_000;
 
 /// All that a token says.
 #[derive(Debug, Default)]

@@ -198,6 +198,10 @@ fn a_renewed_token_differs_in_its_end_alone() {
     assert_eq!(cat.verify(&found(&renewed)).unwrap().expires, Some(end + 1));
     assert_eq!(cat.renew(&found(HS256), &token, end), None);
     assert_eq!(cat.renew(&found("2D3R"), &token, end + 1), None);
+    let last = 1_000_000_000_000;
+    let renewed = cat.renew(&found(HS256), &token, last).unwrap();
+    assert_eq!(cat.verify(&found(&renewed)).unwrap().expires, Some(last));
+    assert_eq!(cat.renew(&found(HS256), &token, last + 1), None);
 }
 
 #[test]
