@@ -10,6 +10,7 @@ use process::{Caudal, programs};
 
 #[path = "../process/mod.rs"]
 mod process;
+mod protected;
 
 /// Length of the demo title, in seconds, and its frames a second.
 const LENGTH: f64 = 30.0;

@@ -12,32 +12,21 @@
 //          places: [where it was after playing, after seeking forward, after seeking back],
 //          violations: [of the page's content security policy], errors: [console, exceptions, failed requests]}
 
-import { createServer } from "node:http";
 import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 
+import { launch, serve, waitingFor } from "./browser.mjs";
+
 const task = JSON.parse(process.argv[2]);
-const { chromium } = createRequire(join(task.modules, "x"))("playwright-core");
 
 /** What a slow machine may take until anything at all happens. */
 const PATIENCE = 20_000;
 /** How much faster the rest of a title is played once it has been played at its own pace. */
 const HURRY = 6;
-/** The whole of it. The test that ran this waits a little longer. */
-const LIMIT = 90_000;
-
-setTimeout(() => {
-  console.error(`gave up after ${LIMIT} ms, at: ${doing}`);
-  process.exit(1);
-}, LIMIT).unref();
-
-/** What is being waited for, for whoever has to find out why it does not come. */
-let doing = "start";
 
 /** Waits until `state` is as `there` wants it. */
 async function until(what, page, there, limit = PATIENCE) {
-  doing = what;
+  waitingFor(what);
   const deadline = performance.now() + limit;
   for (;;) {
     const state = await page.evaluate(() => ({ ...window.caudal.state(), seeking: window.caudal.video.seeking }));
@@ -108,29 +97,12 @@ video.requestVideoFrameCallback(() => { startupMs = Math.round(performance.now()
 </script>`;
 
 /** Serves the page of scene "shaka"; resolves to its address. */
-async function serve() {
-  const files = {
-    "/": ["text/html", PAGE],
-    "/shaka.js": ["text/javascript", await readFile(join(task.modules, "shaka-player/dist/shaka-player.compiled.js"))],
-  };
-  const server = createServer((request, response) => {
-    const [type, body] = files[request.url] ?? ["text/plain", null];
-    response.writeHead(body === null ? 404 : 200, { "content-type": type }).end(body);
-  });
-  await new Promise((done) => { server.listen(0, "127.0.0.1", done); });
-  server.unref();
-  return `http://127.0.0.1:${server.address().port}/`;
+async function shaka() {
+  const library = await readFile(join(task.modules, "shaka-player/dist/shaka-player.compiled.js"));
+  return serve({ "/": ["text/html", PAGE], "/shaka.js": ["text/javascript", library] });
 }
 
-const browser = await chromium.launch({
-  executablePath: task.chromium,
-  args: [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required",
-    // Nothing leaves the machine, whatever a page asks for.
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-  ],
-});
+const browser = await launch(task);
 try {
   const page = await browser.newPage({ viewport: { width: 1280, height: 860 } });
   const errors = [];
@@ -151,7 +123,7 @@ try {
       window.violated(`${event.effectiveDirective}: ${event.blockedURI}`);
     });
   });
-  await page.goto(task.scene === "shaka" ? await serve() : task.url);
+  await page.goto(task.scene === "shaka" ? await shaka() : task.url);
   const outcome = await watch(page).catch((error) => {
     throw new Error(`${error.message}\nerrors: ${errors.join("\n")}\nviolations: ${violations.join("\n")}`);
   });

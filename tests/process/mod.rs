@@ -34,15 +34,17 @@ pub(crate) struct Caudal {
 impl Caudal {
     /// `caudal serve --media`, on ports of the system's choice.
     pub(crate) fn serve(media: &Path) -> Self {
-        let (mut process, out, err) = spawn(&[
-            "serve",
-            "--media",
-            media.to_str().unwrap(),
-            "--listen",
-            "127.0.0.1:0",
-            "--admin",
-            "127.0.0.1:0",
-        ]);
+        Self::serving(["--media", media.to_str().unwrap()])
+    }
+
+    /// `caudal serve --config`, on ports of the system's choice.
+    pub(crate) fn configured(config: &Path) -> Self {
+        Self::serving(["--config", config.to_str().unwrap()])
+    }
+
+    fn serving(what: [&str; 2]) -> Self {
+        let ports = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+        let (mut process, out, err) = spawn(&[&["serve"], &what[..], &ports].concat());
         let serving = err.wait(&mut process, "to say where it serves", |line| {
             let line: Value = serde_json::from_str(line).ok()?;
             (line["message"] == "serving").then_some(line)
@@ -152,7 +154,7 @@ fn access_line(line: &str) -> Option<Value> {
 }
 
 /// A port that is free, below those the system hands out by itself: nobody else is given it meanwhile.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static TAKEN: AtomicU16 = AtomicU16::new(0);
     let first = u16::try_from(std::process::id() % 10_000).unwrap();
     std::iter::repeat_with(|| TAKEN.fetch_add(1, Ordering::Relaxed))

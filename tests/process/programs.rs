@@ -65,22 +65,25 @@ pub(crate) fn duration(url: &str) -> f64 {
 
 /// What the browser did with `url`: a scene of `tests/players/play.mjs`, whose head tells what comes back.
 pub(crate) fn play(scene: &str, url: &str, screenshot: Option<&Path>) -> Value {
+    browse(
+        "play.mjs",
+        json!({"scene": scene, "url": url, "screenshot": screenshot}),
+    )
+}
+
+/// What a script of `tests/players` made of a task, whose form its head tells.
+pub(crate) fn browse(script: &str, mut task: Value) -> Value {
     // One browser at a time: two at once would be measured against each other.
     let lock = File::create(Path::new(env!("CARGO_TARGET_TMPDIR")).join("browser.lock")).unwrap();
     lock.lock().unwrap();
-    let modules = modules();
-    let task = json!({
-        "scene": scene,
-        "url": url,
-        "screenshot": screenshot,
-        "modules": modules,
-        "chromium": program("chromium"),
-    });
-    let script = root().join("tests/players/play.mjs");
+    let what = format!("{script} {task}");
+    task["modules"] = json!(modules());
+    task["chromium"] = json!(program("chromium"));
     let mut command = Command::new(program("node"));
-    command.arg(script).arg(task.to_string());
+    command.arg(root().join("tests/players").join(script));
+    command.arg(task.to_string());
     let (status, out, err) = run(command, BROWSER);
-    assert!(status.success(), "{scene} of {url}: {status}\n{err}\n{out}");
+    assert!(status.success(), "{what}: {status}\n{err}\n{out}");
     serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}\n{err}"))
 }
 
