@@ -28,6 +28,7 @@ cp Cargo.lock fuzz/Cargo.lock
 
 # One target; its log is shown where it fails, else what it did.
 export cargo toolchain sanitizer seconds
+# shellcheck disable=SC2016 # expanded by the shell that xargs starts
 one='
     name=$1 log=fuzz/target/$1.log learnt=fuzz/target/corpus/$1
     mkdir -p "$learnt"
@@ -39,5 +40,9 @@ one='
         echo "$name: FAILED, see above and $log"
         exit 1
     fi'
-[ $# -gt 0 ] || set -- $(cd fuzz/corpus && echo *)
+if [ $# = 0 ]; then
+    cd fuzz/corpus
+    set -- *
+    cd ../..
+fi
 printf '%s\n' "$@" | xargs -P "${FUZZ_JOBS:-1}" -I '{}' sh -c "$one" sh '{}'
