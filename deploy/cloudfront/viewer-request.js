@@ -1,4 +1,4 @@
-// Checks access tokens at the edge. Read `handler` first. At most 10,240 bytes, comments included.
+// Checks access tokens at the edge. Read `handler` first. `npm run build` makes of this what CloudFront gets.
 import cf from 'cloudfront';
 import crypto from 'crypto';
 
@@ -18,7 +18,7 @@ async function handler(event) {
 		const token = isJwt ? openJwt(found[1]) : openCat(found[1]);
 		await verify(token, `${found[0]}/${token.kid || 'default'}`);
 		const asked = describe(event);
-		if (isJwt) permitJwt(JSON.parse(utf8(token.payload)), asked);
+		if (isJwt) permitJwt(json(token.payload), asked);
 		else permitCat(cbor(token.payload), asked);
 		return request;
 	} catch (e) {
@@ -72,7 +72,7 @@ async function verify(token, name) {
 function openJwt(text) {
 	const parts = text.split('.');
 	if (parts.length !== 3) throw 'malformed';
-	const header = JSON.parse(utf8(decode(parts[0])));
+	const header = json(decode(parts[0]));
 	if (header.alg !== 'HS256') throw 'algorithm';
 	if ('crit' in header) throw 'claim';
 	return { kid: header.kid, signed: `${parts[0]}.${parts[1]}`, payload: decode(parts[1]), mac: decode(parts[2]) };
@@ -88,6 +88,8 @@ function openCat(text) {
 	const header = parts[0].length ? cbor(parts[0]) : {};
 	if (header[1] !== 5) throw 'algorithm';
 	if (2 in header) throw 'claim';
+	// Nobody signs the other header: it is a hint which key to try, or nothing.
+	if (keys(parts[1]).some((key) => key !== '4' || header[4])) throw 'malformed';
 	const kid = header[4] || parts[1][4];
 	// ["MAC0", protected, h'', payload]
 	const signed = Buffer.concat([Buffer.from('84644d414330', 'hex'), bstr(parts[0]), Buffer.from('@'), bstr(parts[2])]);
@@ -111,6 +113,15 @@ function utf8(bytes) {
 	const text = bytes.toString('utf8');
 	if (text.includes('\ufffd')) throw 'malformed';
 	return text;
+}
+
+// A name that stands twice in an object could be read as either, so it is refused; JSON.parse keeps one.
+function json(bytes) {
+	const names = (text) => (text.match(/"(\\.|[^"\\])*"(\s*:)?/g) || []).filter((each) => each.endsWith(':')).length;
+	const text = utf8(bytes);
+	const value = JSON.parse(text);
+	if (names(text) !== names(JSON.stringify(value))) throw 'malformed';
+	return value;
 }
 
 // CBOR of definite lengths, no floats. Texts that are keys are quoted, a tag is {tag, value}.
@@ -172,28 +183,33 @@ function normal(raw) {
 function permitJwt(claims, asked) {
 	// Only the origin can judge these.
 	if (keys(claims).some((name) => /^(accessRules|asn|cdniuc|cnf|region)$/.test(name))) throw 'claim';
-	permitAlways(claims.iss, claims.aud, claims.exp, claims.nbf, asked.now);
-	const paths = [].concat(claims.path || [], claims.paths || []);
+	permitAlways([claims.iss, claims.sub, claims.jti, claims.sid], claims.aud, [claims.exp, claims.nbf, claims.iat], asked.now);
 	// `/vod/t1/` and `/vod/t1*` cover what begins so, anything else itself.
-	const covers = (each) => /[/*]$/.test(each) ? asked.path.startsWith(each.replace(/\*$/, '')) : each === asked.path;
-	if ('path' in claims || 'paths' in claims) grant(paths, covers, 'scope');
+	const covers = (each) => {
+		if (!/^\/[^*]*\*?$/.test(each)) throw 'claim';
+		return /[/*]$/.test(each) ? asked.path.startsWith(each.replace('*', '')) : each === asked.path;
+	};
+	grant(claims.path, covers, 'scope');
+	grant(claims.paths, covers, 'scope');
 	equal(claims.host, asked.host, 'scope');
-	equal(claims.methods, asked.method, 'method');
+	grant(claims.methods, (each) => each === asked.method, 'method');
 	grant(claims.ip, (each) => {
+		if (!/^(?!0\d)([\da-f:]|\.(?!0\d))+(\/\d+)?$/i.test(each)) throw 'claim';
 		const cidr = each.split('/');
 		const net = address(cidr[0]);
 		return within(asked.ip, net, cidr.length > 1 ? parseInt(cidr[1], 10) : net.length);
 	}, 'address');
 	equal(claims.country, asked.country, 'country');
+	equal(claims.countries, asked.country, 'country');
 }
 
 function permitCat(claims, asked) {
 	// CWT's seven; catreplay catv catnip catu catm catgeoiso3166 catr
 	if (!keys(claims).every((key) => /^([1-7]|308|31[0-3]|316|323)$/.test(key))) throw 'claim';
 	if (claims[308] || ![1, undefined].includes(claims[310])) throw 'claim';
-	permitAlways(claims[1], claims[3], claims[4], claims[5], asked.now);
+	permitAlways([claims[1], claims[2]], claims[3], [claims[4], claims[5], claims[6]], asked.now);
 	if (312 in claims) permitUri(claims[312], asked);
-	equal(claims[313], asked.method, 'method');
+	grant(claims[313], (each) => each === asked.method, 'method');
 	if (311 in claims && !claims[311].some((each) => inNet(each, asked.ip))) throw 'address';
 	equal(claims[316], asked.country, 'country');
 }
@@ -222,17 +238,22 @@ function inNet(net, ip) {
 	return size && within(ip, bitsOf(pair[1]).padEnd(size, '0'), pair[0]);
 }
 
-function permitAlways(iss, aud, exp, nbf, now) {
-	if (ISSUERS.length && !ISSUERS.includes(iss)) throw 'issuer';
+// Who it is by and for, and when. `names` are texts, the issuer first; `times` are exp, nbf and iat. A time past the
+// year 9999 is one in milliseconds: a token for ever.
+function permitAlways(names, aud, times, now) {
+	const isThere = (each) => each !== undefined;
+	const isTime = (each) => typeof each === 'number' && Math.abs(each) < 253402300800;
+	texts(names.filter(isThere));
+	if (!isTime(times[0]) || !times.filter(isThere).every(isTime)) throw 'claim';
+	if (ISSUERS.length && !ISSUERS.includes(names[0])) throw 'issuer';
 	grant(aud, (each) => AUDIENCES.includes(each), 'issuer');
-	if (!Number.isFinite(exp + (nbf || 0))) throw 'claim';
-	if (now < nbf - SKEW) throw 'not_yet';
-	if (now >= exp + SKEW) throw 'expired';
+	if (now < times[1] - SKEW) throw 'not_yet';
+	if (now >= times[0] + SKEW) throw 'expired';
 }
 
-// A claim that is there needs a value that passes.
+// A claim that is there needs a value that passes; all are looked at.
 function grant(claim, passes, reason) {
-	if (claim !== undefined && !texts(claim).some(passes)) throw reason;
+	if (claim !== undefined && !texts(claim).filter(passes).length) throw reason;
 }
 
 function equal(claim, value, reason) {

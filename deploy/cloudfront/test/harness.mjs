@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 
 const read = (name) => readFileSync(new URL(name, import.meta.url), 'utf8');
 
-export const SOURCE = read('../viewer-request.js');
+export const SOURCE = read('../dist/viewer-request.js');
 export const VECTORS = JSON.parse(read('vectors.json'));
 export const KEYS = JSON.parse(read('keys.json'));
 

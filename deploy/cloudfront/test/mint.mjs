@@ -183,6 +183,18 @@ forJwt('token_claim', 'a payload that is an array', jwt({}, { payload: '[]' }), 
 forJwt('token_malformed', 'a payload that is null', jwt({}, { payload: 'null' }), any);
 forJwt('token_too_long', 'oversized', jwt({ ...T1, pad: 'x'.repeat(9000) }));
 
+for (const [name, claim] of Object.entries({ iss: 7, sub: 7, jti: [7], sid: {} })) {
+    forJwt('token_claim', `${name} that is no text`, jwt({ ...T1, [name]: claim }));
+}
+const twice = (inner) => jwt({}, { payload: `{"exp":${FAR},"path":"/vod/t1/",${inner}}` });
+forJwt('token_malformed', 'a claim twice', twice('"path":"/"'));
+forJwt('token_malformed', 'a claim twice, once escaped', twice('"p\\u0061th" : "/"'));
+forJwt('token_malformed', 'a name twice within a claim', twice('"x":{"a":1,"b":[{"a":1,"a":2}]}'));
+forJwt('ok', 'names that are there once each', twice('"x":{"a":1,"b":[{"a":1},{"a":[2,"a"]}]}'));
+forJwt('ok', 'a text that looks like claims', twice('"x":"\\"path\\":1,\\"path\\":2","y":"\\\\"'));
+const doubled = `${b64('{"alg":"none","alg":"HS256","kid":"k1"}')}.${parts[1]}`;
+forJwt('token_malformed', 'alg twice', `${doubled}.${b64(mac(SECRETS['jwt/k1'], doubled))}`);
+
 // Time.
 forJwt('token_expired', 'expired an hour ago', jwt({ ...T1, exp: NOW - HOUR }));
 forJwt('ok', 'expires in an hour', jwt({ ...T1, exp: NOW + HOUR }));
@@ -193,6 +205,14 @@ forJwt('token_not_yet', 'the published one, before its begin', PUBLISHED_JWT, { 
 forJwt('token_claim', 'exp is a text', jwt({ ...T1, exp: '2145916800' }), any);
 forJwt('token_claim', 'exp is past all numbers', jwt({}, { payload: '{"exp":1e999,"path":"/vod/t1/"}' }), any);
 forJwt('token_claim', 'nbf is a text', jwt({ ...T1, nbf: 'now' }), any);
+forJwt('token_claim', 'exp in milliseconds', jwt({ ...T1, exp: FAR * 1000 }));
+forJwt('token_claim', 'exp is null', jwt({ ...T1, exp: null }));
+forJwt('token_claim', 'exp is a list', jwt({ ...T1, exp: [FAR] }));
+forJwt('ok', 'exp with a fraction', jwt({ ...T1, exp: NOW + HOUR + 0.5 }));
+forJwt('token_claim', 'nbf is null', jwt({ ...T1, nbf: null }));
+forJwt('token_claim', 'nbf in milliseconds', jwt({ ...T1, nbf: NOW * 1000 }));
+forJwt('token_claim', 'iat is a text', jwt({ ...T1, iat: 'now' }));
+forJwt('token_claim', 'iat in milliseconds', jwt({ ...T1, iat: NOW * 1000 }));
 forJwt('token_claim', 'no exp', jwt({ ...T1, exp: undefined }), edge);
 forJwt('ok', 'expired less than the skew ago', jwt({ ...T1, exp: NOW - 29 }), edge);
 forJwt('token_expired', 'expired as long ago as the skew', jwt({ ...T1, exp: NOW - 30 }), edge);
@@ -216,9 +236,17 @@ const two = jwt({ paths: ['/vod/t1/', '/vod/t2/'] });
 forJwt('ok', 'the second of two paths', two, under('/vod/t2/a.mpd'));
 forJwt('token_scope', 'neither of two paths', two, under('/vod/t3/a.mpd'));
 forJwt('token_scope', 'no paths at all', jwt({ paths: [] }));
+forJwt('token_scope', 'path and paths, of which one covers', jwt({ path: '/vod/t1/', paths: ['/vod/t2/'] }));
+forJwt('token_scope', 'path and paths, of which the other covers', jwt({ path: '/vod/t2/', paths: ['/vod/t1/'] }));
+forJwt('ok', 'path and paths, both cover', jwt({ path: '/vod/', paths: ['/vod/t2/', '/vod/t1/'] }));
+for (const path of ['*', '/vod/*/master.m3u8', '/vod/**', 'vod/t1/', 'https://cdn.example.com/vod/t1/']) {
+    forJwt('token_claim', `the path ${path}`, jwt({ path }));
+    forJwt('token_claim', `the path ${path} beside a good one`, jwt({ paths: ['/vod/t1/', path] }));
+}
+forJwt('token_claim', 'a path that is null', jwt({ path: null }));
 forJwt('token_claim', 'a path that is a number', jwt({ path: 7 }), any);
 forJwt('token_claim', 'a path that is an object', jwt({ path: {} }), any);
-forJwt('token_scope', 'an empty path', jwt({ path: '' }), any);
+forJwt('token_claim', 'an empty path', jwt({ path: '' }));
 forJwt('ok', 'an escaped letter', GOOD, under('/vod/%74%31/master.m3u8'));
 forJwt('ok', 'a path of UTF-8', jwt({ path: '/vod/é/' }), under('/vod/%C3%A9/a.m3u8'));
 for (const path of [
@@ -253,10 +281,16 @@ forJwt('ok', 'a network that ends within a byte', ip('192.0.2.4/30'), edge);
 forJwt('token_address', 'outside of a network', ip('192.0.2.8/29'), edge);
 forJwt('ok', 'an IPv6 network', ip(['10.0.0.0/8', '2001:db8::/32']), { ip: '2001:db8:ffff::1', ...edge });
 forJwt('token_address', 'outside of an IPv6 network', ip('2001:db8::/33'), { ip: '2001:db8:ffff::1', ...edge });
-forJwt('token_address', 'an address that is none', ip('not an address'), any);
-forJwt('token_address', 'a network without its length', ip('192.0.2.0/'), any);
-forJwt('token_address', 'a network of negative length', ip('192.0.2.6/-1'), any);
+forJwt('token_claim', 'an address that is none', ip('not an address'));
+forJwt('token_claim', 'a network without its length', ip('192.0.2.0/'));
+forJwt('token_claim', 'a network of negative length', ip('192.0.2.6/-1'));
 forJwt('token_address', 'a network longer than an address', ip('192.0.2.7/33'), any);
+forJwt('token_claim', 'an address beside one that is none', ip(['192.0.2.7', 'x']));
+forJwt('token_claim', 'a network whose length is no number', ip('192.0.2.7/24x'));
+forJwt('token_claim', 'a network of two lengths', ip('192.0.2.7/24/32'));
+forJwt('token_claim', 'an address in octal', ip('010.0.0.1'), { ip: '10.0.0.1' });
+forJwt('token_claim', 'an address in octal, further on', ip('10.0.0.010'), { ip: '10.0.0.10' });
+forJwt('ok', 'an address with a nought', ip('10.0.0.10'), { ip: '10.0.0.10' });
 forJwt('ok', 'an IPv4 address as IPv6', ip('::FFFF:192.0.2.7'), edge);
 const country = jwt({ ...T1, country: ['SE', 'NO'] });
 forJwt('ok', 'the country', country);
@@ -264,6 +298,11 @@ forJwt('token_country', 'another country', country, { country: 'US' });
 forJwt('token_country', 'an unknown country', country, { country: null });
 forJwt('token_country', 'no country for an unknown country', jwt({ ...T1, country: '' }), { country: null, ...any });
 forJwt('ok', 'a country in lower case', jwt({ ...T1, country: 'se' }), edge);
+forJwt('ok', 'the countries', jwt({ ...T1, countries: ['NO', 'SE'] }));
+forJwt('token_country', 'other countries', jwt({ ...T1, countries: ['NO'] }));
+forJwt('token_country', 'country and countries, of which one holds', jwt({ ...T1, country: 'SE', countries: ['NO'] }));
+forJwt('token_country', 'countries of an unknown country', jwt({ ...T1, countries: ['SE'] }), { country: null });
+forJwt('token_method', 'a method in lower case', jwt({ ...T1, methods: ['get'] }));
 forJwt('ok', 'a method', jwt({ ...T1, methods: ['GET', 'HEAD'] }), { method: 'HEAD' });
 forJwt('token_method', 'another method', jwt({ ...T1, methods: ['HEAD'] }));
 forJwt('ok', 'the host', jwt({ ...T1, host: 'cdn.example.com' }));
@@ -284,6 +323,9 @@ forCat('ok', 'no kid, the default key', cat({}, { kid: null }));
 forCat('ok', 'the kid in the protected header', cat({}, { prot: cbor(map({ 1: 5, 4: Buffer.from('c2') })), unprotected: map({}), key: SECRETS['cat/c2'] }));
 forCat('ok', 'its type in the protected header', cat({}, { prot: cbor(map({ 1: 5, 16: 'CAT' })) }));
 forCat('token_malformed', 'another type in the protected header', cat({}, { prot: cbor(map({ 1: 5, 16: 'JWT' })) }), any);
+const both = { prot: cbor(map({ 1: 5, 4: Buffer.from('c2') })), unprotected: map({ 4: Buffer.from('c2') }), key: SECRETS['cat/c2'] };
+forCat('token_malformed', 'the kid in both headers', cat({}, both));
+forCat('token_malformed', 'more than the kid where it is not protected', cat({}, { unprotected: map({ 4: Buffer.from('c2'), 16: 'CAT' }), key: SECRETS['cat/c2'] }));
 forCat('token_signature', 'the right kid, the wrong key', cat({}, { key: STRANGER }));
 forCat('token_key', 'an unknown kid', cat({}, { kid: 'c9', key: STRANGER }));
 forCat('token_algorithm', 'signed with ECDSA', es256Cat({}, 'Symmetric256'), any);
@@ -339,6 +381,11 @@ forCat('token_expired', 'expired an hour ago', cat({ 4: NOW - HOUR }));
 forCat('token_not_yet', 'begins in an hour', cat({ 5: NOW + HOUR }));
 forCat('ok', 'began an hour ago', cat({ 5: NOW - HOUR, 6: NOW - HOUR, 2: 'u1', 7: Buffer.from('id') }));
 forCat('token_claim', 'no exp', cat(new Map([[310, 1]])), edge);
+for (const label of [4, 5, 6]) {
+    // 2106 in milliseconds
+    forCat('token_claim', `the time ${label} in milliseconds`, cat({ [label]: new Raw('1b000003e81c9d7c00') }));
+}
+for (const label of [1, 2]) forCat('token_claim', `claim ${label} that is no text`, cat({ [label]: 7 }));
 forCat('token_claim', 'exp is a text', cat({ 4: 'never' }), any);
 forCat('token_scope', 'another title', PUBLISHED_CAT, under('/vod/t2/master.m3u8'));
 forCat('token_scope', 'a title whose name begins the same', GOOD_CAT, under('/vod/t10/master.m3u8'));
@@ -363,6 +410,7 @@ forCat('token_claim', 'catu: the port', uri({ 2: { 0: '443' } }), edge);
 forCat('token_claim', 'catu: the file name', uri({ 6: { 0: 'master.m3u8' } }), edge);
 forCat('token_claim', 'catu: the extension', uri({ 8: { 0: '.m3u8' } }), edge);
 forCat('ok', 'catm', cat({ 313: ['GET', 'HEAD'] }), { method: 'HEAD' });
+forCat('token_method', 'catm: in lower case', cat({ 313: ['get'] }));
 forCat('token_method', 'catm: another', cat({ 313: ['HEAD'] }));
 forCat('ok', 'catgeoiso3166', cat({ 316: ['US', 'SE'] }));
 forCat('token_country', 'catgeoiso3166: another', cat({ 316: ['US'] }));

@@ -26,11 +26,11 @@ const GLOBALS = new Set(['Buffer', 'Date', 'JSON', 'Math', 'Number', 'Object', '
     'decodeURIComponent', 'isFinite', 'parseInt', 'undefined']);
 const METHODS = new Set([
     // Object, Number, Math, JSON, Date
-    'keys', 'isFinite', 'stringify', 'parse', 'now', 'toString',
+    'keys', 'isFinite', 'abs', 'stringify', 'parse', 'now', 'toString',
     // Array
     'concat', 'every', 'filter', 'find', 'forEach', 'join', 'map', 'push', 'slice', 'some', 'includes', 'indexOf', 'reduce',
     // String and RegExp
-    'endsWith', 'startsWith', 'padEnd', 'repeat', 'replace', 'split', 'toLowerCase', 'toUpperCase', 'exec', 'test',
+    'endsWith', 'startsWith', 'padEnd', 'repeat', 'replace', 'split', 'match', 'toLowerCase', 'toUpperCase', 'exec', 'test',
     // Buffer, crypto, console, KeyValueStore
     'from', 'isBuffer', 'createHmac', 'update', 'digest', 'log', 'kvs', 'get',
 ]);

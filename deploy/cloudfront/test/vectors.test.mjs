@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
 
+import { build } from '../build.mjs';
 import { SOURCE, VECTORS, eventOf, load } from './harness.mjs';
 
 const REASONS = ['missing', 'malformed', 'too_long', 'key', 'algorithm', 'signature', 'not_yet', 'expired', 'scope',
@@ -238,7 +239,11 @@ test('an event without its usual fields is refused', async () => {
     }
 });
 
-test('the source fits, with room for settings', () => {
+test('what CloudFront gets is made of the source', () => {
+    assert.equal(SOURCE, build(), 'run npm run build');
+});
+
+test('it fits, with room for settings', () => {
     const bytes = Buffer.byteLength(SOURCE);
     assert.ok(bytes <= 10240, `${bytes} bytes; CloudFront takes 10,240`);
     assert.ok(bytes <= 10240 - 200, `${bytes} bytes leave less than 200 for ISSUERS and AUDIENCES`);
