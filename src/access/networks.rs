@@ -128,7 +128,7 @@ pub(super) fn read(text: &str) -> Result<IpNet, String> {
     }
     let network = match text.parse::<IpAddr>() {
         Ok(address) => IpNet::from(address),
-        Err(_) => text.parse::<IpNet>().map_err(|_| wrong())?,
+        Err(_) => cidr(text).ok_or_else(wrong)?,
     };
     if network.addr() != network.network() {
         return Err(format!(
@@ -139,6 +139,16 @@ pub(super) fn read(text: &str) -> Result<IpNet, String> {
         ));
     }
     Ok(unmapped(network))
+}
+
+/// An address with the length of its prefix. Not by `IpNet`'s own parser: to that `010.0.0.0/8` is `10.0.0.0/8`, to
+/// others it is octal, and the standard library refuses such an address for that.
+pub(super) fn cidr(text: &str) -> Option<IpNet> {
+    let (address, bits) = text.split_once('/')?;
+    let is_plain = bits.bytes().all(|byte| byte.is_ascii_digit());
+    let is_short = bits == "0" || !bits.starts_with('0');
+    let bits = bits.parse().ok().filter(|_| is_plain && is_short)?;
+    IpNet::new(address.parse().ok()?, bits).ok()
 }
 
 /// A value as a message shows it: short, and without control characters.

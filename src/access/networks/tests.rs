@@ -98,6 +98,9 @@ fn every_wrong_text_is_told_with_its_fix() {
         "10.0.0.1-10.0.0.9",
         "10.0.0.0/255.0.0.0",
         "10.0.0.0/+8",
+        "010.0.0.0/8",
+        "10.00.0.0/8",
+        "10.0.0.0/08",
     ];
     let problems = Networks::parse(wrong).unwrap_err();
     assert_eq!(problems.len(), wrong.len(), "{problems:#?}");

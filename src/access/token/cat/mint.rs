@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::access::Refusal;
+use crate::access::networks::cidr;
 use ciborium::Value;
 use ipnet::IpNet;
 use serde_json::{Map, Value as Json};
@@ -163,8 +164,8 @@ fn network(name: &str, json: &Json) -> Result<Value, MintError> {
         Json::String(text) => text,
         _ => return Err(wrong(name, wanted)),
     };
-    let net = match (text.parse::<IpNet>(), text.parse::<IpAddr>()) {
-        (Ok(net), _) => net.trunc(),
+    let net = match (cidr(text), text.parse::<IpAddr>()) {
+        (Some(net), _) => net.trunc(),
         (_, Ok(address)) => IpNet::from(address),
         _ => return Err(wrong(name, wanted)),
     };

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::access::networks::cidr;
 use crate::access::{Asking, Country, Refusal, Terms as Permit};
 use ipnet::{IpNet, Ipv4Net};
 
@@ -115,7 +116,7 @@ pub(super) fn network(text: &str) -> Option<IpNet> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Some(address.to_canonical().into());
     }
-    match text.parse().ok()? {
+    match cidr(text)? {
         IpNet::V6(network) => match (network.addr().to_ipv4_mapped(), network.prefix_len()) {
             (Some(address), length @ 96..) => {
                 Some(IpNet::V4(Ipv4Net::new(address, length - 96).ok()?))
@@ -222,6 +223,7 @@ mod tests {
             "192.0.2",
             "192.0.2.1/33",
             "010.0.0.1",
+            "010.0.0.0/8",
             "192.0.2.1-9",
             "host",
         ] {
