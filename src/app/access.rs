@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 
@@ -142,9 +142,6 @@ impl Loader {
 
 /// Limits count on while gates come and go.
 pub(super) type Counts = BTreeMap<String, Arc<dyn Limits>>;
-
-/// How long a secret that is kept elsewhere is believed.
-const ELSEWHERE: Duration = Duration::from_secs(300);
 
 fn needs_remote(config: &Config) -> bool {
     let jwks = config.token.values().any(|token| match &token.format {

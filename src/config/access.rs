@@ -32,6 +32,8 @@ pub struct Viewer {
     pub databases: Vec<PathBuf>,
     /// How often files and secrets are looked at for changes.
     pub reload: Duration,
+    /// How long a secret of Secrets Manager is believed before it is asked for again.
+    pub reload_remote: Duration,
 }
 
 /// What trusted peers are.
@@ -209,6 +211,7 @@ impl Default for Viewer {
             proxy_protocol: false,
             databases: vec![],
             reload: seconds(10),
+            reload_remote: seconds(300),
         }
     }
 }
@@ -222,6 +225,7 @@ impl Viewer {
         let database = File("/var/lib/GeoIP/GeoLite2-Country.mmdb");
         keys.key("databases", &mut self.databases, List(database));
         keys.key("reload", &mut self.reload, Time::POSITIVE);
+        keys.key("reload_remote", &mut self.reload_remote, Time::POSITIVE);
     }
 }
 

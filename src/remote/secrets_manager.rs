@@ -35,15 +35,16 @@ impl SecretsManager {
     /// The secret that is kept under `id` now.
     ///
     /// # Errors
-    /// Why it cannot be had, in words that repeat nothing of it.
+    /// Which cannot be had and why, in words that repeat nothing of it.
     pub async fn get(&self, id: &SecretId) -> Result<Secret, String> {
         let load = || aws_config::defaults(BehaviorVersion::latest()).load();
         let found = self.found.get_or_init(load).await;
-        let request = signed(found, id).await?;
+        let named = |error: &dyn std::fmt::Display| format!("{WHO}: {id}: {error}");
+        let request = signed(found, id).await.map_err(|error| named(&error))?;
         let answer = self.remote.send(request).await;
-        let answer = answer.map_err(|error| format!("{WHO}: {error}"))?;
+        let answer = answer.map_err(|error| named(&error))?;
         id.read(answer.status, &answer.headers, &answer.body)
-            .map_err(|failure| format!("{WHO}: {failure}"))
+            .map_err(|failure| named(&failure))
     }
 }
 

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 pub(crate) mod client;
+pub(crate) mod moto;
 pub(crate) mod programs;
 
 /// For the process to start, to stop, and to write down what it did.
@@ -34,17 +35,22 @@ pub(crate) struct Caudal {
 impl Caudal {
     /// `caudal serve --media`, on ports of the system's choice.
     pub(crate) fn serve(media: &Path) -> Self {
-        Self::serving(["--media", media.to_str().unwrap()])
+        Self::serving(["--media", media.to_str().unwrap()], &[])
     }
 
     /// `caudal serve --config`, on ports of the system's choice.
     pub(crate) fn configured(config: &Path) -> Self {
-        Self::serving(["--config", config.to_str().unwrap()])
+        Self::configured_in(config, &[])
     }
 
-    fn serving(what: [&str; 2]) -> Self {
+    /// The same with more in its environment.
+    pub(crate) fn configured_in(config: &Path, env: &[(&str, &str)]) -> Self {
+        Self::serving(["--config", config.to_str().unwrap()], env)
+    }
+
+    fn serving(what: [&str; 2], env: &[(&str, &str)]) -> Self {
         let ports = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
-        let (mut process, out, err) = spawn(&[&["serve"], &what[..], &ports].concat());
+        let (mut process, out, err) = spawn(&[&["serve"], &what[..], &ports].concat(), env);
         let serving = err.wait(&mut process, "to say where it serves", |line| {
             let line: Value = serde_json::from_str(line).ok()?;
             (line["message"] == "serving").then_some(line)
@@ -59,8 +65,10 @@ impl Caudal {
     pub(crate) fn demo() -> Self {
         let addr = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let listen = addr.to_string();
-        let (mut process, out, err) =
-            spawn(&["demo", "--listen", &listen, "--admin", "127.0.0.1:0"]);
+        let (mut process, out, err) = spawn(
+            &["demo", "--listen", &listen, "--admin", "127.0.0.1:0"],
+            &[],
+        );
         let admin = out.wait(&mut process, "to say where the player page is", |line| {
             let address = line.split("http://").nth(1)?.strip_suffix("/player/")?;
             address.parse().ok()
@@ -101,6 +109,19 @@ impl Caudal {
         })
     }
 
+    /// The first line of its own log that `is_it`, waited for.
+    pub(crate) fn told(&mut self, is_it: impl Fn(&Value) -> bool) -> Value {
+        let process = &mut self.process;
+        self.err.wait(process, "to tell", |line| {
+            serde_json::from_str(line).ok().filter(|line| is_it(line))
+        })
+    }
+
+    /// All that it has written, as text.
+    pub(crate) fn written(&self) -> String {
+        format!("{}\n{}", self.out.text(), self.err.text())
+    }
+
     /// Stops it as an operator would, and returns the access log, complete.
     pub(crate) fn stop(mut self) -> Vec<Value> {
         let kill = format!("kill -TERM {}", self.process.id());
@@ -127,16 +148,20 @@ impl Drop for Caudal {
     }
 }
 
-fn spawn(args: &[&str]) -> (Child, Lines, Lines) {
+/// The binary, which the tests' own surroundings do not configure.
+pub(crate) fn binary(args: &[&str], env: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_caudal"));
-    // The tests' own surroundings must not configure it.
     for (name, _) in std::env::vars_os() {
         if name.as_encoded_bytes().starts_with(b"CAUDAL_") {
             command.env_remove(name);
         }
     }
-    let mut process = command
-        .args(args)
+    command.args(args).envs(env.iter().copied());
+    command
+}
+
+fn spawn(args: &[&str], env: &[(&str, &str)]) -> (Child, Lines, Lines) {
+    let mut process = binary(args, env)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -19,6 +19,8 @@ mod decorated;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod moto;
+#[path = "../process/moto.rs"]
+mod moto_server;
 mod probe;
 mod signed;
 

@@ -1,10 +1,5 @@
 //! The contract against moto: what S3 is in other people's eyes.
 
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
-
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::primitives::ByteStream;
@@ -17,75 +12,7 @@ use caudal::storage::{Error, S3, S3Options, Storage};
 use futures_util::future::BoxFuture;
 
 use crate::BUCKET;
-
-/// The server's process; it is killed when this is dropped.
-struct Moto {
-    process: Child,
-    url: String,
-}
-
-impl Moto {
-    fn start() -> Self {
-        let program = tools().join("venv/bin/moto_server");
-        assert!(
-            program.exists(),
-            "{} is missing: run `make tools`",
-            program.display()
-        );
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let process = Command::new(&program)
-            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|e| {
-                panic!(
-                    "{} does not start ({e}): run `make tools`",
-                    program.display()
-                )
-            });
-        let mut moto = Self {
-            process,
-            url: format!("http://127.0.0.1:{port}"),
-        };
-        moto.wait_until_it_listens(port);
-        moto
-    }
-
-    fn wait_until_it_listens(&mut self, port: u16) {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            if let Some(status) = self.process.try_wait().unwrap() {
-                panic!("moto_server ended with {status}: run `make tools`");
-            }
-            assert!(
-                Instant::now() < deadline,
-                "moto_server does not listen after 60 s"
-            );
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn tools() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    match std::env::var_os("TEST_TOOLS") {
-        Some(tools) => root.join(tools),
-        None => root.join(".tools"),
-    }
-}
+use crate::moto_server::Moto;
 
 struct Bucket {
     moto: Moto,

@@ -1,9 +1,8 @@
 //! The secrets that keys refer to, as they were read last.
 
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::ELSEWHERE;
 use crate::config::secret::{Fingerprint, Reference, Secret};
 use crate::config::{Config, Key};
 use crate::remote::SecretsManager;
@@ -15,6 +14,8 @@ pub(super) struct Secrets {
     /// When those that are kept elsewhere were asked for.
     asked: HashMap<Reference, Instant>,
     manager: Option<SecretsManager>,
+    /// How long those are believed.
+    believed: Duration,
 }
 
 impl Secrets {
@@ -30,6 +31,7 @@ impl Secrets {
             read: HashMap::new(),
             asked: HashMap::new(),
             manager,
+            believed: config.viewer.reload_remote,
         }
     }
 
@@ -62,7 +64,7 @@ impl Secrets {
             return secret.map(Some).map_err(|error| error.to_string());
         };
         let asked = self.asked.get(reference);
-        if asked.is_some_and(|asked| asked.elapsed() < ELSEWHERE) {
+        if asked.is_some_and(|asked| asked.elapsed() < self.believed) {
             return Ok(None);
         }
         let secret = manager.get(id).await?;
