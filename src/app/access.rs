@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 
@@ -67,7 +67,7 @@ impl Loader {
             config,
         };
         loader.secrets.read().await.map_err(Error::Config)?;
-        loader.published.fetch().await;
+        loader.published.fetch(Instant::now()).await;
         let gate = loader.build().map_err(Error::Config)?;
         loader.gate.store(Arc::new(gate));
         Ok(loader)
@@ -101,10 +101,10 @@ impl Loader {
         loop {
             tick.tick().await;
             self.kept.upkeep(unix_now());
-            if self.published.fetch().await {
-                // Another generation: nothing that an old key verified is believed.
-                self.kept.is_stale = true;
-            }
+            let fetched = self.published.fetch(Instant::now()).await;
+            instruments.failed.increment(fetched.failures);
+            // Another generation: nothing that an old key verified is believed.
+            self.kept.is_stale |= fetched.changed;
             match self.refresh().await {
                 Ok(false) => told.clear(),
                 Ok(true) => {
