@@ -4,6 +4,7 @@ use std::any::Any;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
@@ -30,10 +31,36 @@ pub struct Request {
 }
 
 /// Who is on the other end of a connection.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Peer {
     /// Where the connection comes from.
     pub addr: SocketAddr,
+    /// Which listener it came to, by its place among all.
+    pub listener: usize,
+    /// What TLS says of it; `None` for a connection without.
+    pub tls: Option<Arc<Secured>>,
+}
+
+impl Peer {
+    /// One that came to the first listener, without TLS.
+    pub fn plain(addr: SocketAddr) -> Self {
+        Self {
+            addr,
+            listener: 0,
+            tls: None,
+        }
+    }
+}
+
+/// What TLS says of a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secured {
+    /// The version, `1.3`.
+    pub version: &'static str,
+    /// What was agreed to be spoken, `h2`.
+    pub alpn: Option<&'static str>,
+    /// Names in the certificate that the client showed, which was verified; none without one.
+    pub identities: Vec<String>,
 }
 
 /// A response.

@@ -40,10 +40,13 @@ const NEVER: [(&str, &str); 9] = [
 
 /// Crates that stop at a place: AWS types at `storage/s3`, hyper's at `transport` and, where caudal is a client itself,
 /// at `storage/s3/wire`; moka's in the cache and in the compressed variants.
-const CRATES: [(&str, &[&str]); 17] = [
+const CRATES: [(&str, &[&str]); 20] = [
     ("hyper", &["transport/", "storage/s3/wire/"]),
     ("hyper_util", &["transport/", "storage/s3/wire/", "remote/"]),
-    ("tokio_rustls", &["storage/s3/wire/"]),
+    ("tokio_rustls", &["transport/", "storage/s3/wire/"]),
+    ("rustls", &["transport/tls", "remote/"]),
+    ("x509_parser", &["transport/tls/"]),
+    ("rcgen", &["command/demo"]),
     ("socket2", &["transport/"]),
     ("aws_sdk_s3", &["storage/s3"]),
     ("aws_config", &["storage/s3", "remote/"]),

@@ -24,7 +24,15 @@ fn entries() -> Vec<Entry> {
             section = header.trim_end_matches(']').to_owned();
             if let Some((named, _)) = section.split_once('.').filter(|(named, _)| {
                 [
-                    "storage", "key", "token", "geo", "rights", "limits", "access",
+                    "storage",
+                    "listener",
+                    "certificate",
+                    "key",
+                    "token",
+                    "geo",
+                    "rights",
+                    "limits",
+                    "access",
                 ]
                 .contains(named)
             }) {
@@ -87,6 +95,8 @@ fn the_sections_that_are_always_there_are_the_default() {
     let whole = read(REFERENCE).unwrap();
     let named = whole.clone();
     let default = Config {
+        listener: named.listener,
+        certificate: named.certificate,
         key: named.key,
         token: named.token,
         geo: named.geo,

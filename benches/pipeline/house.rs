@@ -80,7 +80,8 @@ impl House {
         let value = http::HeaderValue::from_static("public, max-age=60");
         Handler::new(Parts {
             gate: Arc::default(),
-            routes: Routes::new(vec![route], Arc::new(self.instruments.route("-"))),
+            routes: vec![Routes::new(vec![route])],
+            unrouted: Arc::new(self.instruments.route("-")),
             delivery: Delivery::new(
                 self.cache.clone(),
                 compression,
@@ -160,9 +161,7 @@ pub(crate) fn request(path: &str, headers: &[(&'static str, &'static str)]) -> R
         uri: path.parse().expect("a target"),
         version: http::Version::HTTP_11,
         headers: map,
-        peer: Peer {
-            addr: ([127, 0, 0, 1], 4711).into(),
-        },
+        peer: Peer::plain(([127, 0, 0, 1], 4711).into()),
         received: Instant::now(),
     }
 }

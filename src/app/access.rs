@@ -8,25 +8,24 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 
 use super::Error;
+use super::files::Files;
+use super::secrets::Secrets;
 use crate::access::Gate;
 use crate::access::limits::Limits;
-use crate::config::Config;
+use crate::config::secret::Reference;
+use crate::config::{Config, Key};
 use crate::remote::{Remote, SecretsManager};
 use crate::telemetry::LoadInstruments;
 
 mod build;
-mod files;
 mod formats;
 mod published;
-mod secrets;
 mod sign;
 
 pub(crate) use sign::{Signer, Wanted};
 
 use build::Kept;
-use files::Files;
 use published::Published;
-use secrets::Secrets;
 
 /// Reads and reads again. What is remembered between two gates is here; a gate remembers nothing.
 pub(super) struct Loader {
@@ -59,7 +58,7 @@ impl Loader {
         };
         let manager = remote.clone().map(SecretsManager::new);
         let mut loader = Self {
-            secrets: Secrets::new(&config, manager),
+            secrets: Secrets::new(references(&config), manager, config.viewer.reload_remote),
             files: Files::default(),
             published: Published::new(&config, remote),
             kept: Kept::new(&config).map_err(Error::Config)?,
@@ -148,13 +147,20 @@ fn needs_remote(config: &Config) -> bool {
         crate::config::TokenFormat::Jwt(jwt) => jwt.jwks.is_some(),
         _ => false,
     });
-    let references = config.key.values().flat_map(|key| {
-        let private = key.private.iter();
-        private.chain([&key.secret])
-    });
-    jwks || references
-        .into_iter()
-        .any(|reference| reference.secrets_manager().is_some())
+    jwks || references(config)
+        .iter()
+        .any(|(_, reference)| reference.secrets_manager().is_some())
+}
+
+/// Every secret of a key, and the key of the configuration that says where it is.
+fn references(config: &Config) -> Vec<(String, Reference)> {
+    let of_key = |(name, key): (&String, &Key)| {
+        let secret = (format!("key.{name}.secret"), key.secret.clone());
+        let private = key.private.clone();
+        let private = private.map(|private| (format!("key.{name}.private"), private));
+        [Some(secret), private].into_iter().flatten()
+    };
+    config.key.iter().flat_map(of_key).collect()
 }
 
 fn unix_now() -> i64 {

@@ -15,13 +15,16 @@ use crate::delivery::Delivery;
 use crate::handler::{Handler, Parts, Route, Routes};
 use crate::storage::health::{Health, State};
 use crate::storage::{self, Storage};
-use crate::telemetry::{AccessLog, Format, Instruments};
-use crate::transport::{BindError, Drain, Limits, Transport, Workers};
+use crate::telemetry::{AccessLog, Format, Instruments, Loaded};
+use crate::transport::{BindError, Drain, Limits, Listener, Transport, Workers};
 
 pub(crate) mod access;
 pub(crate) mod allocator;
+mod files;
+mod secrets;
 mod settings;
 mod storages;
+mod tls;
 
 /// Everything wired, sockets bound, nothing accepted yet.
 #[derive(Debug)]
@@ -36,6 +39,7 @@ pub struct App {
     cache: Arc<Cache>,
     health: Health,
     access: access::Loader,
+    tls: tls::Loader,
     instruments: Arc<Instruments>,
     log_writer: Option<std::thread::JoinHandle<()>>,
     background: Runtime,
@@ -105,9 +109,11 @@ impl App {
             background.handle().clone(),
         );
         let access = background.block_on(access::Loader::load(config))?;
+        let tls = background.block_on(tls::Loader::load(config))?;
         let (access_log, log_writer) = access_log(&config.log, &instruments)?;
         let handler = Handler::new(Parts {
             routes: routes(config, &ids, &instruments)?,
+            unrouted: Arc::new(instruments.route("-")),
             gate: access.gate(),
             delivery,
             cors: settings::cors(config)?,
@@ -123,10 +129,10 @@ impl App {
         );
 
         Ok(Self {
-            viewers: viewers(config, &access)?
+            viewers: viewers(config, &access, &tls)?
                 .sending_from(cache.arena().cloned())
                 .when_quiet(allocator::give_back),
-            operators: Transport::bind("operators", &[config.admin.listen], 1)?,
+            operators: Transport::bind("operators", vec![operators(config)], 1)?,
             limits: settings::limits(config),
             drain_grace: config.server.drain_grace,
             drain_timeout: config.server.drain_timeout,
@@ -135,6 +141,7 @@ impl App {
             cache,
             health,
             access,
+            tls,
             instruments,
             log_writer,
             background,
@@ -162,7 +169,9 @@ impl App {
         self.background
             .spawn(upkeep(self.cache, self.health, self.instruments.clone()));
         self.background
-            .spawn(self.access.watch(self.instruments.loads()));
+            .spawn(self.access.watch(self.instruments.loads(Loaded::Access)));
+        self.background
+            .spawn(self.tls.watch(self.instruments.clone()));
         let (viewers_drain, viewers_draining) = Drain::new();
         let (operators_drain, operators_draining) = Drain::new();
         let (limits, instruments) = (self.limits, self.instruments);
@@ -268,14 +277,44 @@ impl Running {
 }
 
 /// The listeners for viewers, and what load balancers say before a connection.
-fn viewers(config: &Config, access: &access::Loader) -> Result<Transport, BindError> {
-    let workers = settings::workers(config);
-    let viewers = Transport::bind("viewers", &config.server.listen, workers)?;
+fn viewers(
+    config: &Config,
+    access: &access::Loader,
+    tls: &tls::Loader,
+) -> Result<Transport, BindError> {
+    let listeners = listeners(config, tls);
+    let viewers = Transport::bind("viewers", listeners, settings::workers(config))?;
     if !config.viewer.proxy_protocol {
         return Ok(viewers);
     }
     let gate = access.gate();
     Ok(viewers.introduced_by(move |peer| gate.load().identify.trusted.contains(peer)))
+}
+
+/// `server.listen`, then the others in the order of their names: so they are counted in requests and in [`routes`].
+fn listeners(config: &Config, tls: &tls::Loader) -> Vec<Listener> {
+    let plain = Listener {
+        name: "server".to_owned(),
+        addrs: config.server.listen.clone(),
+        tls: None,
+        http2: true,
+    };
+    let others = config.listener.iter().map(|(name, listener)| Listener {
+        name: name.clone(),
+        addrs: listener.listen.clone(),
+        tls: tls.of(name),
+        http2: listener.protocols.contains(&config::Protocol::Http2),
+    });
+    std::iter::once(plain).chain(others).collect()
+}
+
+fn operators(config: &Config) -> Listener {
+    Listener {
+        name: "admin".to_owned(),
+        addrs: vec![config.admin.listen],
+        tls: None,
+        http2: true,
+    }
 }
 
 async fn watch(health: Health, instruments: Arc<Instruments>) {
@@ -306,10 +345,26 @@ async fn upkeep(cache: Arc<Cache>, health: Health, instruments: Arc<Instruments>
     }
 }
 
+/// The routes of every listener: a listener's own policy stands in where a route has none.
 fn routes(
     config: &Config,
     ids: &HashMap<&str, StorageId>,
     instruments: &Instruments,
+) -> Result<Vec<Routes>, Error> {
+    let policies = config
+        .listener
+        .values()
+        .map(|listener| listener.access.as_ref());
+    let policies = std::iter::once(None).chain(policies);
+    let routes = policies.map(|policy| routes_of(config, ids, instruments, policy));
+    routes.collect()
+}
+
+fn routes_of(
+    config: &Config,
+    ids: &HashMap<&str, StorageId>,
+    instruments: &Instruments,
+    policy: Option<&String>,
 ) -> Result<Routes, Error> {
     let route = |route: &config::Route| {
         let storage = ids.get(route.storage.as_str()).copied().ok_or_else(|| {
@@ -318,7 +373,7 @@ fn routes(
                 route.path, route.storage
             ))
         })?;
-        let access = route.access.as_ref();
+        let access = route.access.as_ref().or(policy);
         Ok(Route {
             path: route.path.as_str().into(),
             storage,
@@ -335,7 +390,7 @@ fn routes(
         .iter()
         .map(route)
         .collect::<Result<_, Error>>()?;
-    Ok(Routes::new(routes, Arc::new(instruments.route("-"))))
+    Ok(Routes::new(routes))
 }
 
 /// Whether a policy takes tokens that stand before the path.

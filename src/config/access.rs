@@ -189,7 +189,7 @@ impl Requirement {
     }
 }
 
-fn name(example: &'static str) -> Text {
+pub(super) fn name(example: &'static str) -> Text {
     Text {
         check: check::name,
         example,

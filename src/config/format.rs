@@ -291,21 +291,24 @@ impl Format<SocketAddr> for Address {
 }
 
 /// One or several addresses.
-pub(super) struct Addresses(pub(super) Address);
+pub(super) struct Addresses {
+    pub(super) each: Address,
+    /// As many at least.
+    pub(super) least: usize,
+}
 
 impl Format<Vec<SocketAddr>> for Addresses {
     fn read(&self, node: &Node) -> Result<Vec<SocketAddr>, Fix> {
         // `[::]:8080` in a variable looks like a list and is none, so it lands here as well.
         let Some(items) = node.list() else {
-            return self.0.read(node).map(|address| vec![address]);
+            return self.each.read(node).map(|address| vec![address]);
         };
-        if items.is_empty() {
-            return Err(Fix::WriteDefault(
-                "must name at least one address".to_owned(),
-            ));
+        if items.len() < self.least {
+            let fix = format!("must name at least one address, write {}", self.example());
+            return Err(Fix::Write(fix));
         }
         let read = |item| {
-            self.0.read(item).map_err(|fix| match fix {
+            self.each.read(item).map_err(|fix| match fix {
                 Fix::Write(fix) | Fix::WriteDefault(fix) => Fix::Write(format!("{item} {fix}")),
             })
         };
@@ -321,7 +324,7 @@ impl Format<Vec<SocketAddr>> for Addresses {
     }
 
     fn example(&self) -> String {
-        format!("[{}]", self.0.example())
+        format!("[{}]", self.each.example())
     }
 }
 

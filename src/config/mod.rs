@@ -14,6 +14,7 @@ mod error;
 mod file;
 mod format;
 mod freshness;
+mod listener;
 mod relations;
 mod schema;
 pub mod secret;
@@ -27,6 +28,7 @@ pub use access::{
 };
 pub use error::{Error, Origin, Problem};
 pub use freshness::{Freshness, Policy};
+pub use listener::{Certificate, ClientCertificate, Listener, Protocol, TlsVersion};
 pub use sections::{Admin, ArenaUse, Cache, Compression, Cors, Level, Log, LogFormat, Server};
 pub use storage::{Route, S3, Storage, StorageKind};
 
@@ -52,6 +54,10 @@ pub struct Config {
     pub compression: Compression,
     /// `[viewer]`
     pub viewer: Viewer,
+    /// `[listener.NAME]`, by name.
+    pub listener: BTreeMap<String, Listener>,
+    /// `[certificate.NAME]`, by name.
+    pub certificate: BTreeMap<String, Certificate>,
     /// `[key.NAME]`, by name.
     pub key: BTreeMap<String, Key>,
     /// `[token.NAME]`, by name.
@@ -127,6 +133,8 @@ impl Config {
         let mut config = self.clone();
         let mut writer = Writer::default();
         config.keys(&mut writer);
+        writer.named("listener", &mut config.listener, Listener::keys);
+        writer.named("certificate", &mut config.certificate, Certificate::keys);
         writer.named("key", &mut config.key, Key::keys);
         writer.named("token", &mut config.token, Token::keys);
         writer.named("geo", &mut config.geo, Geo::keys);
@@ -144,6 +152,8 @@ impl Config {
     pub fn known_keys() -> Vec<String> {
         let mut names = Names::default();
         Self::default().keys(&mut names);
+        names.named("listener", [Listener::default()], Listener::keys);
+        names.named("certificate", [Certificate::unset()], Certificate::keys);
         names.named("key", [Key::unset()], Key::keys);
         names.named("token", Token::every_format(), Token::keys);
         names.named("geo", [Geo::default()], Geo::keys);
@@ -185,6 +195,8 @@ impl Config {
         let mut config = Self::default();
         let mut reader = Reader::new(tree);
         config.keys(&mut reader);
+        config.listener = reader.named("listener", Listener::default, Listener::keys);
+        config.certificate = reader.named("certificate", Certificate::unset, Certificate::keys);
         config.key = reader.named("key", Key::unset, Key::keys);
         config.token = reader.named("token", Token::unset, Token::keys);
         config.geo = reader.named("geo", Geo::default, Geo::keys);

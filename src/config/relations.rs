@@ -1,19 +1,19 @@
 //! What must hold between keys, once each is well-formed by itself.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::Config;
 use super::format::quoted;
 use super::storage::StorageKind;
 use super::units::{duration, size};
-use super::{Config, Server};
 
 mod access;
+mod listener;
 
 /// Reports every relation that does not hold as key and message.
 pub(super) fn check(config: &Config, report: &mut dyn FnMut(String, String)) {
-    listeners(&config.server, config.admin.listen, report);
+    listener::check(config, report);
     cache(config, report);
     compression(config, report);
     storages(config, report);
@@ -21,33 +21,25 @@ pub(super) fn check(config: &Config, report: &mut dyn FnMut(String, String)) {
     access::check(config, report);
 }
 
-fn listeners(server: &Server, admin: SocketAddr, report: &mut dyn FnMut(String, String)) {
-    for (at, address) in server.listen.iter().enumerate() {
-        if let Some(other) = server.listen[..at]
-            .iter()
-            .find(|other| collide(**other, *address))
-        {
-            let message = format!(
-                "server.listen[{at}] = \"{address}\": \"{other}\" has that port already, write each port once"
-            );
-            report("server.listen".to_owned(), message);
-        }
+/// Reports a name that leads nowhere.
+fn exists<T>(
+    tables: &BTreeMap<String, T>,
+    section: &str,
+    key: String,
+    name: &str,
+    report: &mut dyn FnMut(String, String),
+) {
+    if tables.contains_key(name) {
+        return;
     }
-    if let Some(other) = server.listen.iter().find(|other| collide(**other, admin)) {
-        let message = format!(
-            "admin.listen = \"{admin}\": server.listen has \"{other}\", write a port that no viewer reaches"
-        );
-        report("admin.listen".to_owned(), message);
-    }
-}
-
-/// Whether two listeners claim the same connections. Port 0 is whatever is free.
-fn collide(a: SocketAddr, b: SocketAddr) -> bool {
-    let all = |ip: IpAddr| ip.is_unspecified();
-    let same_family = a.is_ipv4() == b.is_ipv4();
-    a.port() != 0
-        && a.port() == b.port()
-        && (a.ip() == b.ip() || (same_family && (all(a.ip()) || all(b.ip()))))
+    let fix = if tables.is_empty() {
+        format!("write a [{section}.{name}] section")
+    } else {
+        let known: Vec<_> = tables.keys().map(|name| quoted(name)).collect();
+        format!("write one of {}", known.join(", "))
+    };
+    let message = format!("{key} = {}: is no {section}, {fix}", quoted(name));
+    report(key, message);
 }
 
 fn cache(config: &Config, report: &mut dyn FnMut(String, String)) {

@@ -19,7 +19,7 @@ const fn seconds(seconds: u64) -> Duration {
 /// `[server]`: the listeners for viewers, and what bounds a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
-    /// Where to listen; at least one, all distinct.
+    /// Where to listen without TLS; empty where `[listener.NAME]` sections say it all.
     pub listen: Vec<SocketAddr>,
     /// Threads that serve viewers; 0 is one per core.
     pub workers: usize,
@@ -66,9 +66,12 @@ impl Server {
         keys.key(
             "listen",
             &mut self.listen,
-            Addresses(Address {
-                example: "0.0.0.0:8080",
-            }),
+            Addresses {
+                each: Address {
+                    example: "0.0.0.0:8080",
+                },
+                least: 0,
+            },
         );
         keys.key("workers", &mut self.workers, Count(0..=1024));
         keys.key(

@@ -66,6 +66,8 @@ impl Visit<'_> {
 
     fn asking<'b>(&'b self, seen: &'b Seen, path: &'b str) -> Asking<'b> {
         let (headers, uri) = (&self.request.headers, &self.request.uri);
+        let tls = self.request.peer.tls.as_deref();
+        let ours = if tls.is_some() { "https" } else { "http" };
         let host = headers.get(HOST).and_then(|host| host.to_str().ok());
         let authority = uri.authority().map(|authority| authority.as_str());
         let (prefix, raw_path) = match self.routed.prefix {
@@ -74,7 +76,7 @@ impl Visit<'_> {
         };
         Asking {
             method: self.request.method.as_str(),
-            scheme: seen.viewer.scheme.map_or("http", Spoken::as_str),
+            scheme: seen.viewer.scheme.map_or(ours, Spoken::as_str),
             host: host.or(authority).unwrap_or(""),
             raw_path,
             path,
@@ -83,9 +85,9 @@ impl Visit<'_> {
             prefix,
             viewer: seen.viewer.ip,
             place: &seen.place,
-            alpn: None,
+            alpn: tls.and_then(|tls| tls.alpn),
             device: seen.viewer.device,
-            identities: &[],
+            identities: tls.map_or(&[], |tls| &tls.identities),
             now: self.now,
         }
     }

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use crate::access::Gate;
 use crate::delivery::Delivery;
 use crate::exchange::{Answer, Body, Request, Response};
-use crate::telemetry::{AccessLog, Instruments};
+use crate::telemetry::{AccessLog, Instruments, RequestInstruments};
 
 mod admit;
 mod body;
@@ -43,8 +43,10 @@ pub struct Handler(Arc<Parts>);
 /// What a handler is made of.
 #[derive(Debug)]
 pub struct Parts {
-    /// Paths to assets.
-    pub routes: Routes,
+    /// Paths to assets, for every listener.
+    pub routes: Vec<Routes>,
+    /// Counts requests that match none.
+    pub unrouted: Arc<RequestInstruments>,
     /// Who may see what. Swapped as a whole when a file or a secret of it changes.
     pub gate: Arc<ArcSwap<Gate>>,
     /// Assets to bytes.
@@ -57,6 +59,13 @@ pub struct Parts {
     pub access_log: AccessLog,
     /// What is counted.
     pub instruments: Arc<Instruments>,
+}
+
+impl Parts {
+    /// The routes of the listener that a request came to.
+    fn routes_of(&self, request: &Request) -> &Routes {
+        &self.routes[request.peer.listener]
+    }
 }
 
 /// How often a request starts over because the object was replaced before its first byte was sent.
@@ -86,7 +95,7 @@ impl Handler {
 
     async fn story(&self, request: &Request, record: &mut Record) -> Result<Response, Error> {
         let method = admit::admit(request)?;
-        let routed = self.0.routes.find(request.uri.path())?;
+        let routed = self.0.routes_of(request).find(request.uri.path())?;
         record.routed(&routed);
         if method == admit::Method::Options {
             return Ok(cors::preflight(&self.0.cors));

@@ -106,8 +106,7 @@ impl Record {
     }
 
     fn counters(&self) -> &RequestInstruments {
-        let unrouted = self.parts.routes.unrouted();
-        self.counters.as_ref().unwrap_or(unrouted)
+        self.counters.as_ref().unwrap_or(&self.parts.unrouted)
     }
 
     pub(super) fn lookup(&self) -> &Lookup {
@@ -299,9 +298,7 @@ pub(super) mod tests {
             )]
             .into_iter()
             .collect(),
-            peer: Peer {
-                addr: ([127, 0, 0, 1], 9).into(),
-            },
+            peer: Peer::plain(([127, 0, 0, 1], 9).into()),
             received: Instant::now(),
         }
     }

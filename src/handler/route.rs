@@ -31,10 +31,7 @@ pub struct Route {
 
 /// Every route. The longest prefix wins.
 #[derive(Debug)]
-pub struct Routes {
-    longest_first: Vec<Route>,
-    unrouted: Arc<RequestInstruments>,
-}
+pub struct Routes(Vec<Route>);
 
 /// A path's asset.
 #[derive(Debug, Clone)]
@@ -52,25 +49,10 @@ pub(super) struct Routed {
 }
 
 impl Routes {
-    /// These routes; requests that match none are counted in `unrouted`.
-    pub fn new(mut routes: Vec<Route>, unrouted: Arc<RequestInstruments>) -> Self {
+    /// These routes.
+    pub fn new(mut routes: Vec<Route>) -> Self {
         routes.sort_by_key(|route| std::cmp::Reverse(route.path.len()));
-        Self {
-            longest_first: routes,
-            unrouted,
-        }
-    }
-
-    /// Every set of counters, the unrouted one included.
-    pub fn instruments(&self) -> impl Iterator<Item = &Arc<RequestInstruments>> {
-        self.longest_first
-            .iter()
-            .map(|route| &route.instruments)
-            .chain([&self.unrouted])
-    }
-
-    pub(super) fn unrouted(&self) -> &Arc<RequestInstruments> {
-        &self.unrouted
+        Self(routes)
     }
 
     /// The asset that a request's path names. The query plays no part: players add hints to it (`_HLS_msn`, `CMCD`),
@@ -89,7 +71,7 @@ impl Routes {
     /// The asset of a path as it stands, and whether its route takes a token before it.
     fn find_plain(&self, path: &str) -> Result<(Routed, bool), Error> {
         let path = AssetPath::parse(path).map_err(Error::Path)?;
-        for route in &self.longest_first {
+        for route in &self.0 {
             let prefix = route.path.trim_matches('/');
             let stripped = match prefix {
                 "" => Some(path.clone()),
@@ -147,10 +129,7 @@ mod tests {
             instruments: counters.clone(),
             access: Arc::new(instruments.access("-")),
         };
-        Routes::new(
-            table.iter().enumerate().map(route).collect(),
-            counters.clone(),
-        )
+        Routes::new(table.iter().enumerate().map(route).collect())
     }
 
     fn found(routes: &Routes, path: &str) -> Option<(u16, String)> {

@@ -49,7 +49,37 @@ impl std::fmt::Debug for AccessInstruments {
     }
 }
 
-/// `caudal_access_load*`: whether files and secrets could be read when they changed.
+/// What is read again while the server runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loaded {
+    /// Keys, lists and databases of access.
+    Access,
+    /// Certificates and their keys.
+    Tls,
+    /// The configuration.
+    Config,
+}
+
+impl Loaded {
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Access => (
+                "caudal_access_loads_total",
+                "caudal_access_loaded_timestamp_seconds",
+            ),
+            Self::Tls => (
+                "caudal_tls_loads_total",
+                "caudal_tls_loaded_timestamp_seconds",
+            ),
+            Self::Config => (
+                "caudal_config_loads_total",
+                "caudal_config_loaded_timestamp_seconds",
+            ),
+        }
+    }
+}
+
+/// `caudal_*_load*`: whether it could be read when it changed.
 pub struct LoadInstruments {
     /// Loads that succeeded.
     pub loaded: Counter,
@@ -60,15 +90,16 @@ pub struct LoadInstruments {
 }
 
 impl LoadInstruments {
-    pub(super) fn new(recorder: &Arc<PrometheusRecorder>) -> Self {
+    pub(super) fn new(recorder: &Arc<PrometheusRecorder>, what: Loaded) -> Self {
+        let (loads_total, loaded_at) = what.names();
         let loads = |outcome: &str| {
             let labels = [("outcome", outcome.to_owned())];
-            counter(recorder, "caudal_access_loads_total", &labels)
+            counter(recorder, loads_total, &labels)
         };
         Self {
             loaded: loads("loaded"),
             failed: loads("failed"),
-            at: gauge(recorder, "caudal_access_loaded_timestamp_seconds", &[]),
+            at: gauge(recorder, loaded_at, &[]),
         }
     }
 }

@@ -5,14 +5,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Metadata, Recorder, Unit};
 use metrics_exporter_prometheus::{
     Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 
-use super::{AccessInstruments, Level, LoadInstruments, RequestInstruments, Seldom, Tally, Totals};
+use super::tls_instruments::certificate_ends;
+use super::{
+    AccessInstruments, HandshakeInstruments, Level, LoadInstruments, Loaded, RequestInstruments,
+    Seldom, Tally, Totals,
+};
 
 /// Upper bounds of the duration histograms, in seconds: from a memory hit to CloudFront's patience of 30 s.
 const SECONDS: [f64; 14] = [
@@ -141,9 +145,19 @@ impl Instruments {
         AccessInstruments::new(self.recorder.clone(), policy)
     }
 
-    /// The handles of what access is decided by.
-    pub fn loads(&self) -> LoadInstruments {
-        LoadInstruments::new(&self.recorder)
+    /// The handles of what is read again while the server runs.
+    pub fn loads(&self, what: Loaded) -> LoadInstruments {
+        LoadInstruments::new(&self.recorder, what)
+    }
+
+    /// The handles of one listener's handshakes.
+    pub fn handshakes(&self, listener: &str) -> HandshakeInstruments {
+        HandshakeInstruments::new(&self.recorder, listener)
+    }
+
+    /// Tells when a certificate ends to be valid.
+    pub fn certificate_ends(&self, certificate: &str, at: SystemTime) {
+        certificate_ends(&self.recorder, certificate, at);
     }
 
     /// The handles of one storage.
@@ -289,6 +303,18 @@ const COUNTERS: &[(&str, &str)] = &[
         "caudal_access_loads_total",
         "Times that keys, lists and databases of access were read again, by how it went.",
     ),
+    (
+        "caudal_config_loads_total",
+        "Times that the configuration was read again, by how it went.",
+    ),
+    (
+        "caudal_tls_loads_total",
+        "Times that certificates and their keys were read again, by how it went.",
+    ),
+    (
+        "caudal_tls_handshakes_total",
+        "TLS handshakes, by version and how they ended: full, resumed, or why not.",
+    ),
     ("caudal_connections_total", "Connections accepted."),
     (
         "caudal_connections_closed_total",
@@ -334,6 +360,18 @@ const GAUGES: &[(&str, &str)] = &[
         "caudal_access_loaded_timestamp_seconds",
         "When keys, lists and databases of access were last read, in Unix time.",
     ),
+    (
+        "caudal_tls_loaded_timestamp_seconds",
+        "When certificates and their keys were last read, in Unix time.",
+    ),
+    (
+        "caudal_certificate_expires_timestamp_seconds",
+        "When the certificate in use ends to be valid, in Unix time.",
+    ),
+    (
+        "caudal_config_loaded_timestamp_seconds",
+        "When the configuration in use was read, in Unix time.",
+    ),
     ("caudal_connections_open", "Connections open now."),
     (
         "caudal_build_info",
@@ -352,6 +390,10 @@ const HISTOGRAMS: &[(&str, &str)] = &[
     (
         "caudal_storage_first_byte_seconds",
         "From a storage request to the head of its answer.",
+    ),
+    (
+        "caudal_tls_handshake_seconds",
+        "From the acceptance of a connection to the end of its TLS handshake.",
     ),
 ];
 

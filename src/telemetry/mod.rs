@@ -7,8 +7,9 @@ mod instruments;
 mod request_instruments;
 mod seldom;
 mod tally;
+mod tls_instruments;
 
-pub use access_instruments::{AccessInstruments, LoadInstruments};
+pub use access_instruments::{AccessInstruments, LoadInstruments, Loaded};
 pub use access_log::{AccessLog, Format, Line};
 pub use instruments::{CacheInstruments, Instruments, StorageInstruments, TransportInstruments};
 pub use request_instruments::{
@@ -16,3 +17,4 @@ pub use request_instruments::{
 };
 pub use seldom::Seldom;
 pub use tally::{Level, Tally};
+pub use tls_instruments::HandshakeInstruments;

@@ -9,7 +9,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::body::Incoming;
@@ -25,9 +25,9 @@ use super::exchange::exchange;
 use super::guard::{Guarded, Protocol};
 use super::introduction::introduced;
 use super::rest::Resting;
-use super::sendfile::Socket;
-use super::{Limits, Shared};
-use crate::exchange::{Answer, Body};
+use super::socket::Socket;
+use super::{Limits, Open, Shared, sendfile};
+use crate::exchange::{Answer, Body, Peer, Secured};
 use crate::telemetry::Instruments;
 
 /// HTTP/2 streams of one connection.
@@ -39,6 +39,10 @@ const H2_FRAME: u32 = 64 * 1024;
 /// A connection that was accepted.
 pub(super) struct Connection<A> {
     pub(super) addr: SocketAddr,
+    /// Where it was accepted.
+    pub(super) listener: Arc<Open>,
+    /// What TLS says of it, once hands were shaken.
+    pub(super) tls: Option<Arc<Secured>>,
     pub(super) answer: A,
     pub(super) shared: Shared,
     /// How often connections of this worker have let go of hyper and its memory.
@@ -52,19 +56,17 @@ type Spoken<E> = Result<Option<Resting>, E>;
 
 impl<A: Answer> Connection<A> {
     /// From the first byte to the last.
-    pub(super) async fn serve(mut self, mut stream: TcpStream) {
+    pub(super) async fn serve(mut self, stream: TcpStream) {
         self.shared.instruments.transport.accepted.increment(1);
-        let _open = Open::count(self.shared.instruments.clone());
+        let _counted = Counted::new(self.shared.instruments.clone());
         prepare(&stream);
-        let unread = match self.meet(&mut stream).await {
-            Ok(unread) => unread,
+        let mut resting = match self.begin(stream).await {
+            Ok(resting) => resting,
             Err(reason) => return self.shared.instruments.transport.closed(reason),
         };
         let shared = &self.shared;
         let mut drain = shared.drain.clone();
         let mut begun = pin!(drain.begun());
-        let mut resting = Resting::fresh(Socket::new(stream, shared.arena.clone()));
-        resting.unread = unread;
         loop {
             tokio::select! {
                 biased;
@@ -81,6 +83,38 @@ impl<A: Answer> Connection<A> {
                 None => return,
             }
         }
+    }
+
+    /// Everything before the first request: who is there, and under what terms.
+    async fn begin(&mut self, mut stream: TcpStream) -> Result<Resting, &'static str> {
+        let unread = self.meet(&mut stream).await?;
+        if self.listener.tls.is_some() {
+            return Box::pin(self.shake_hands(stream, unread)).await;
+        }
+        let socket = sendfile::Socket::new(stream, self.shared.arena.clone());
+        let mut resting = Resting::fresh(Socket::Plain(socket), Protocol::Unknown);
+        resting.unread = unread;
+        Ok(resting)
+    }
+
+    /// Agrees on TLS.
+    async fn shake_hands(
+        &mut self,
+        stream: TcpStream,
+        unread: Bytes,
+    ) -> Result<Resting, &'static str> {
+        let (tls, instruments) = self.listener.tls.as_ref().ok_or("malformed")?;
+        let begun = Instant::now();
+        let agreed = tls
+            .agree(stream, unread, self.shared.limits.header_timeout)
+            .await;
+        let agreed = agreed.map_err(|why| {
+            instruments.failed(why);
+            "handshake"
+        })?;
+        instruments.agreed(agreed.secured.version, agreed.resumed, begun.elapsed());
+        self.tls = Some(agreed.secured);
+        Ok(Resting::fresh(Socket::Tls(agreed.stream), agreed.protocol))
     }
 
     /// Learns who is at the other end of a connection that a load balancer has opened. Gives what it read of the first
@@ -109,7 +143,9 @@ impl<A: Answer> Connection<A> {
             protocol = io.recognise() => protocol,
         };
         let spoken = match protocol {
-            Ok(Protocol::Http2) => self.http2(io, drain).await.map_err(Into::into),
+            Ok(Protocol::Http2) if self.listener.http2 => {
+                self.http2(io, drain).await.map_err(Into::into)
+            }
             Ok(_) => self.http1(io, drain).await.map_err(Into::into),
             Err(error) => Err(Box::<dyn Error + Send + Sync>::from(error)),
         };
@@ -175,29 +211,34 @@ impl<A: Answer> Connection<A> {
         Error = Infallible,
         Future: Send + 'static,
     > + use<A> {
-        let (addr, answer) = (self.addr, self.answer.clone());
+        let peer = Peer {
+            addr: self.addr,
+            listener: self.listener.index,
+            tls: self.tls.clone(),
+        };
+        let answer = self.answer.clone();
         let body_timeout = self.shared.limits.body_timeout;
         service_fn(move |request| {
-            let (answer, answering) = (answer.clone(), busy.begin());
+            let (peer, answer, answering) = (peer.clone(), answer.clone(), busy.begin());
             // hyper keeps room for this future in every connection: a pointer's, so.
             Box::pin(
-                async move { Ok(exchange(request, addr, answer, body_timeout, answering).await) },
+                async move { Ok(exchange(request, peer, answer, body_timeout, answering).await) },
             )
         })
     }
 }
 
 /// A connection that is open; it is no more when this is dropped, by a panic too.
-struct Open(Arc<Instruments>);
+struct Counted(Arc<Instruments>);
 
-impl Open {
-    fn count(instruments: Arc<Instruments>) -> Self {
+impl Counted {
+    fn new(instruments: Arc<Instruments>) -> Self {
         instruments.transport.open.up();
         Self(instruments)
     }
 }
 
-impl Drop for Open {
+impl Drop for Counted {
     fn drop(&mut self) {
         self.0.transport.open.down();
     }
@@ -305,6 +346,12 @@ mod tests {
         };
         let connection = Connection {
             addr,
+            listener: Arc::new(Open {
+                index: 0,
+                tls: None,
+                http2: true,
+            }),
+            tls: None,
             answer: Nothing,
             shared,
             quieted: Arc::default(),

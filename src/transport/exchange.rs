@@ -1,6 +1,5 @@
 //! One exchange: hyper's request in, hyper's response out. A request's body is nobody's business.
 
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
@@ -18,7 +17,7 @@ const BODY_CAP: u64 = 64 * 1024;
 /// One exchange: head in, answer out.
 pub(super) async fn exchange<A: Answer>(
     request: hyper::Request<Incoming>,
-    addr: SocketAddr,
+    peer: Peer,
     answer: A,
     body_timeout: Duration,
     answering: Answering,
@@ -38,7 +37,7 @@ pub(super) async fn exchange<A: Answer>(
                 uri: parts.uri,
                 version: parts.version,
                 headers: parts.headers,
-                peer: Peer { addr },
+                peer,
                 received,
             };
             answer.answer(request).await

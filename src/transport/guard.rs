@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use super::busy::Busy;
 use super::deadline::Deadline;
 use super::rest::{self, Resting};
-use super::sendfile::Socket;
+use super::socket::Socket;
 use super::{Limits, Shared};
 use crate::telemetry::Instruments;
 
@@ -248,9 +248,17 @@ impl AsyncWrite for Guarded {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let flushed = Pin::new(&mut this.socket).poll_flush(cx);
+        if flushed.is_pending() {
+            // What TLS has encrypted may be all that is left to send.
+            return match this.stalled(cx) {
+                true => Poll::Ready(Err(this.timed_out("write_stall"))),
+                false => Poll::Pending,
+            };
+        }
         // An answer has just ended, perhaps. hyper has asked for the next request already and will not
         // ask again before something comes, so the wait for it is timed from here.
-        this.unflushed &= !flushed.is_ready();
+        this.writing.clear();
+        this.unflushed = false;
         this.advance(false);
         match this.out_of_patience(cx) {
             Some(error) => Poll::Ready(Err(error)),

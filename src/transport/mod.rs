@@ -11,10 +11,11 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use tcp::Share;
+use tls::Tls;
 
 use crate::cache::Arena;
 use crate::exchange::Answer;
-use crate::telemetry::Instruments;
+use crate::telemetry::{HandshakeInstruments, Instruments};
 
 mod busy;
 mod connection;
@@ -26,7 +27,9 @@ mod introduction;
 pub mod proxy;
 mod rest;
 mod sendfile;
+mod socket;
 mod tcp;
+pub mod tls;
 
 pub use drain::{Drain, Draining};
 
@@ -50,12 +53,35 @@ pub struct Limits {
     pub header_count: usize,
 }
 
+/// A listener: where, and what is spoken there.
+#[derive(Debug, Clone)]
+pub struct Listener {
+    /// What it is called in metrics and errors.
+    pub name: String,
+    /// Where.
+    pub addrs: Vec<SocketAddr>,
+    /// With TLS on these terms, or without.
+    pub tls: Option<Arc<Tls>>,
+    /// Whether HTTP/2 is spoken to who begins with it.
+    pub http2: bool,
+}
+
+/// A listener that is bound, and what every connection to it shares.
+#[derive(Debug)]
+struct Open {
+    /// Its place among all.
+    index: usize,
+    tls: Option<(Arc<Tls>, HandshakeInstruments)>,
+    http2: bool,
+}
+
 /// Bound sockets that do not accept yet.
 #[derive(Debug)]
 pub struct Transport {
     name: &'static str,
-    /// One list for every worker.
-    sockets: Vec<Vec<std::net::TcpListener>>,
+    listeners: Vec<Listener>,
+    /// One list for every worker: sockets, and whose they are.
+    sockets: Vec<Vec<(usize, std::net::TcpListener)>>,
     addrs: Vec<SocketAddr>,
     arena: Option<Arc<Arena>>,
     when_quiet: fn(),
@@ -98,12 +124,15 @@ impl Transport {
     /// The address that could not be bound, and why.
     pub fn bind(
         name: &'static str,
-        listen: &[SocketAddr],
+        listeners: Vec<Listener>,
         workers: usize,
     ) -> Result<Self, BindError> {
         let mut sockets: Vec<Vec<_>> = std::iter::repeat_with(Vec::new).take(workers).collect();
         let mut addrs = Vec::new();
-        for &asked in listen {
+        let asked = listeners.iter().enumerate();
+        let asked =
+            asked.flat_map(|(at, listener)| listener.addrs.iter().map(move |addr| (at, *addr)));
+        for (at, asked) in asked {
             let failed = |source| BindError {
                 addr: asked,
                 source,
@@ -118,12 +147,13 @@ impl Transport {
                 let socket = tcp::listener(addr, share).map_err(failed)?;
                 // Where the system chose the port, the others need the same one.
                 addr = socket.local_addr().map_err(failed)?;
-                sockets.push(socket);
+                sockets.push((at, socket));
             }
             addrs.push(addr);
         }
         Ok(Self {
             name,
+            listeners,
             sockets,
             addrs,
             arena: None,
@@ -172,6 +202,13 @@ impl Transport {
         instruments: Arc<Instruments>,
         drain: Draining,
     ) -> io::Result<Workers> {
+        let open = |(index, listener): (usize, &Listener)| {
+            let told = || instruments.handshakes(&listener.name);
+            let tls = listener.tls.clone().map(|tls| (tls, told()));
+            let http2 = listener.http2;
+            Arc::new(Open { index, tls, http2 })
+        };
+        let open: Vec<_> = self.listeners.iter().enumerate().map(open).collect();
         let shared = Shared {
             connections: Arc::new(Semaphore::new(limits.max_connections)),
             limits: Arc::new(limits),
@@ -186,6 +223,10 @@ impl Transport {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
+            let sockets = sockets.into_iter();
+            let sockets = sockets
+                .map(|(at, socket)| (open[at].clone(), socket))
+                .collect();
             let (answer, shared) = (answer.clone(), shared.clone());
             let work = move || {
                 runtime.block_on(tcp::worker(sockets, answer, shared));

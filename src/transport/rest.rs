@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tokio::time::{Instant, error::Elapsed, timeout_at};
 
 use super::guard::Protocol;
-use super::sendfile::Socket;
+use super::socket::Socket;
 
 /// A connection rests so long after its last answer. One that is asked more often never does, and pays nothing.
 pub(super) const SOON: Duration = Duration::from_secs(1);
@@ -30,12 +30,12 @@ pub(super) struct Resting {
 
 impl Resting {
     /// A connection on which nothing was said yet.
-    pub(super) fn fresh(socket: Socket) -> Self {
+    pub(super) fn fresh(socket: Socket, protocol: Protocol) -> Self {
         Self {
             socket,
             unread: Bytes::new(),
             since: Instant::now(),
-            protocol: Protocol::Unknown,
+            protocol,
         }
     }
 

@@ -1,4 +1,4 @@
-//! A socket that sends cached blocks without copying them.
+//! A socket that sends cached blocks without copying them, where no TLS stands between.
 //!
 //! hyper hands over an answer as slices: its head, and the body's bytes. A slice of the cache's arena leaves as a
 //! place in a file ([`Arena::send`]), any other is copied. hyper need not know; only the last step changes.

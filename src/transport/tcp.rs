@@ -10,8 +10,8 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
-use super::Shared;
 use super::connection::Connection;
+use super::{Open, Shared};
 use crate::exchange::Answer;
 
 /// Connections the kernel queues for a worker that is busy.
@@ -59,15 +59,21 @@ pub(super) fn listener(addr: SocketAddr, share: Share) -> io::Result<std::net::T
 
 /// One worker's life: accepts on its sockets until the drain begins, then waits for its connections.
 pub(super) async fn worker<A: Answer>(
-    sockets: Vec<std::net::TcpListener>,
+    sockets: Vec<(Arc<Open>, std::net::TcpListener)>,
     answer: A,
     shared: Shared,
 ) {
     let quieted = Arc::new(AtomicU64::new(0));
     tokio::spawn(tidy(quieted.clone(), shared.when_quiet));
-    let accepting = sockets
-        .into_iter()
-        .map(|socket| accept(socket, answer.clone(), shared.clone(), quieted.clone()));
+    let accepting = sockets.into_iter().map(|(open, socket)| {
+        accept(
+            open,
+            socket,
+            answer.clone(),
+            shared.clone(),
+            quieted.clone(),
+        )
+    });
     futures_util::future::join_all(accepting).await;
     let mut drain = shared.drain.clone();
     let connections = shared.connections.clone();
@@ -91,6 +97,7 @@ async fn tidy(quieted: Arc<AtomicU64>, what: fn()) {
 }
 
 async fn accept<A: Answer>(
+    open: Arc<Open>,
     socket: std::net::TcpListener,
     answer: A,
     shared: Shared,
@@ -117,6 +124,8 @@ async fn accept<A: Answer>(
                 let Ok(permit) = permit else { return };
                 let connection = Connection {
                     addr: peer,
+                    listener: open.clone(),
+                    tls: None,
                     answer: answer.clone(),
                     shared: shared.clone(),
                     quieted: quieted.clone(),

@@ -12,3 +12,4 @@ mod lifecycle;
 mod rest;
 mod s3;
 mod server;
+mod tls;

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderName, StatusCode};
 
+use super::super::files::Files;
+use super::super::secrets::Secrets;
 use super::Counts;
-use super::files::Files;
 use super::formats;
 use super::published::Published;
-use super::secrets::Secrets;
 use crate::access::geo::{self, Facts, Geo, Locator};
 use crate::access::limits::pace::Pace;
 use crate::access::limits::{Local, RequestLimit, Settings, StreamLimit};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::super::secrets::Secrets;
 use super::published::Published;
-use super::secrets::Secrets;
 use crate::access::token::akamai::{self, EdgeAuth};
 use crate::access::token::cat::{self, Cat};
 use crate::access::token::cloudfront::{self, CloudFront};

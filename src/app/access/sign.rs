@@ -5,9 +5,9 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value, json};
 
+use super::super::secrets::Secrets;
 use super::formats::{Keys, secret};
-use super::needs_remote;
-use super::secrets::Secrets;
+use super::{needs_remote, references};
 use crate::access::debug;
 use crate::access::token::akamai::{Claims, Covers, EdgeAuth, Escape};
 use crate::access::token::cat;
@@ -169,7 +169,11 @@ fn read(config: &Config) -> Result<Secrets, String> {
         true => Some(Remote::new().map_err(|error| error.to_string())?),
         false => None,
     };
-    let mut secrets = Secrets::new(config, remote.map(SecretsManager::new));
+    let mut secrets = Secrets::new(
+        references(config),
+        remote.map(SecretsManager::new),
+        config.viewer.reload_remote,
+    );
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();

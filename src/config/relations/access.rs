@@ -1,10 +1,9 @@
 //! What must hold between the parts of access: every name leads somewhere, and what is required can be met.
 
-use std::collections::BTreeMap;
-
 use super::super::format::quoted;
 use super::super::units::duration;
 use super::super::{Access, Config, Requirement, Token, TokenFormat};
+use super::exists;
 
 type Report<'a> = &'a mut dyn FnMut(String, String);
 
@@ -35,27 +34,6 @@ pub(super) fn check(config: &Config, report: Report<'_>) {
                        write the player's origin, origin = \"https://player.example\"";
         report("cors.credentials".to_owned(), message.to_owned());
     }
-}
-
-/// Reports a name that leads nowhere.
-fn exists<T>(
-    tables: &BTreeMap<String, T>,
-    section: &str,
-    key: String,
-    name: &str,
-    report: Report<'_>,
-) {
-    if tables.contains_key(name) {
-        return;
-    }
-    let fix = if tables.is_empty() {
-        format!("write a [{section}.{name}] section")
-    } else {
-        let known: Vec<_> = tables.keys().map(|name| quoted(name)).collect();
-        format!("write one of {}", known.join(", "))
-    };
-    let message = format!("{key} = {}: is no {section}, {fix}", quoted(name));
-    report(key, message);
 }
 
 fn tokens(config: &Config, name: &str, token: &Token, report: Report<'_>) {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::Empty;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 
@@ -21,15 +21,5 @@ pub(crate) async fn get(addr: SocketAddr, path: &str) -> Answer {
         .send_request(request.body(Empty::<Bytes>::new()).unwrap())
         .await
         .unwrap();
-    let (head, body) = response.into_parts();
-    let body = body
-        .collect()
-        .await
-        .map(|body| body.to_bytes())
-        .map_err(|error| error.to_string());
-    Answer {
-        status: head.status,
-        headers: head.headers,
-        body,
-    }
+    super::whole(response).await
 }

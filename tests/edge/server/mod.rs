@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 
 pub(crate) mod h2;
 pub(crate) mod scripted;
+pub(crate) mod tls;
 
 pub(crate) use scripted::Scripted;
 
@@ -24,6 +25,8 @@ pub(crate) use scripted::Scripted;
 pub(crate) struct Server {
     running: Option<Running>,
     pub(crate) addr: SocketAddr,
+    /// Of every listener, `addr` first.
+    pub(crate) addrs: Vec<SocketAddr>,
     pub(crate) admin: SocketAddr,
 }
 
@@ -62,10 +65,11 @@ impl Server {
             app.start().expect("the app starts")
         });
         let running = running.join().unwrap();
-        let (addr, admin) = (running.addrs()[0], running.admin_addr());
+        let (addrs, admin) = (running.addrs().to_vec(), running.admin_addr());
         Self {
             running: Some(running),
-            addr,
+            addr: addrs[0],
+            addrs,
             admin,
         }
     }
@@ -145,20 +149,20 @@ pub(crate) async fn ask(
     }
     let request = request.body(Empty::<Bytes>::new()).unwrap();
     let mut sender = connect(addr).await;
-    let response = sender
-        .send_request(request)
-        .await
-        .expect("an answer's head");
+    let response = sender.send_request(request).await;
+    whole(response.expect("an answer's head")).await
+}
+
+/// Reads an answer to its end.
+pub(crate) async fn whole(response: http::Response<hyper::body::Incoming>) -> Answer {
     let (head, body) = response.into_parts();
-    let body = body
-        .collect()
-        .await
-        .map(|body| body.to_bytes())
-        .map_err(|error| error.to_string());
+    let body = body.collect().await;
     Answer {
         status: head.status,
         headers: head.headers,
-        body,
+        body: body
+            .map(|body| body.to_bytes())
+            .map_err(|error| error.to_string()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Files that access is decided by: read when they change, and only those.
+//! Files that a part of the configuration names: read when they change, and only those.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 /// What was made of files, and how they were then.
 #[derive(Default)]
-pub(super) struct Files(HashMap<Key, Made>);
+pub(in crate::app) struct Files(HashMap<Key, Made>);
 
 /// Whose they are, and which.
 type Key = (String, Vec<PathBuf>);
@@ -32,7 +32,7 @@ impl Files {
     ///
     /// # Errors
     /// What `make` says.
-    pub(super) fn of<T: Send + Sync + 'static>(
+    pub(in crate::app) fn of<T: Send + Sync + 'static>(
         &mut self,
         whom: &str,
         paths: &[PathBuf],
@@ -53,7 +53,7 @@ impl Files {
     }
 
     /// Whether any of them is another than when it was read.
-    pub(super) fn have_changed(&self) -> bool {
+    pub(in crate::app) fn have_changed(&self) -> bool {
         let changed = |((_, paths), made): (&Key, &Made)| stamps(paths) != made.stamps;
         self.0.iter().any(changed)
     }

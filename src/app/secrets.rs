@@ -1,14 +1,13 @@
-//! The secrets that keys refer to, as they were read last.
+//! The secrets that a part of the configuration refers to, as they were read last.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::config::secret::{Fingerprint, Reference, Secret};
-use crate::config::{Config, Key};
 use crate::remote::SecretsManager;
 
-/// Every secret that the configuration refers to.
-pub(super) struct Secrets {
+/// All of them.
+pub(in crate::app) struct Secrets {
     references: Vec<(String, Reference)>,
     read: HashMap<Reference, Secret>,
     /// When those that are kept elsewhere were asked for.
@@ -19,19 +18,19 @@ pub(super) struct Secrets {
 }
 
 impl Secrets {
-    pub(super) fn new(config: &Config, manager: Option<SecretsManager>) -> Self {
-        let of_key = |(name, key): (&String, &Key)| {
-            let secret = (format!("key.{name}.secret"), key.secret.clone());
-            let private = key.private.clone();
-            let private = private.map(|private| (format!("key.{name}.private"), private));
-            [Some(secret), private].into_iter().flatten()
-        };
+    /// Those of `references`, each with the key of the configuration that names it; what Secrets Manager keeps is asked
+    /// for again when it was `believed` for so long.
+    pub(in crate::app) fn new(
+        references: Vec<(String, Reference)>,
+        manager: Option<SecretsManager>,
+        believed: Duration,
+    ) -> Self {
         Self {
-            references: config.key.iter().flat_map(of_key).collect(),
+            references,
             read: HashMap::new(),
             asked: HashMap::new(),
             manager,
-            believed: config.viewer.reload_remote,
+            believed,
         }
     }
 
@@ -39,7 +38,7 @@ impl Secrets {
     ///
     /// # Errors
     /// The key that refers to one that cannot be had.
-    pub(super) async fn read(&mut self) -> Result<bool, String> {
+    pub(in crate::app) async fn read(&mut self) -> Result<bool, String> {
         let mut changed = false;
         let mut problem = None;
         for (key, reference) in self.references.clone() {
@@ -73,7 +72,7 @@ impl Secrets {
     }
 
     /// The secret at a reference of the configuration.
-    pub(super) fn of(&self, reference: &Reference) -> Result<&Secret, String> {
+    pub(in crate::app) fn of(&self, reference: &Reference) -> Result<&Secret, String> {
         let secret = self.read.get(reference);
         secret.ok_or_else(|| format!("the secret at {reference} was not read"))
     }

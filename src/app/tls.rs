@@ -1,0 +1,285 @@
+//! Certificates and whom they are shown to: read from files, the environment and other services, and read again when
+//! any of it changes. Start at [`Loader::load`] and [`Loader::watch`].
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::Error;
+use super::files::Files;
+use super::secrets::Secrets;
+use crate::config::secret::Reference;
+use crate::config::{self, ClientCertificate, Config, Protocol, TlsVersion};
+use crate::remote::{Remote, SecretsManager};
+use crate::telemetry::{Instruments, LoadInstruments, Loaded};
+use crate::transport::tls::{Alpn, Asked, Certificate, Clients, Oldest, Terms, Tickets, Tls};
+
+/// Reads and reads again.
+pub(super) struct Loader {
+    config: Arc<Config>,
+    secrets: Secrets,
+    files: Files,
+    /// What was read last.
+    certificates: BTreeMap<String, Certificate>,
+    listeners: BTreeMap<String, Listener>,
+    /// Something changed that is not in use yet.
+    is_stale: bool,
+}
+
+/// A listener with TLS.
+struct Listener {
+    tls: Arc<Tls>,
+    tickets: Tickets,
+    /// Whom the tickets were given to: who was let in by others must not come back on one.
+    clients: Option<Arc<Clients>>,
+}
+
+impl std::fmt::Debug for Loader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Loader")
+    }
+}
+
+impl Loader {
+    /// A loader, with everything that the listeners need.
+    ///
+    /// # Errors
+    /// Where anything that the configuration names cannot be had, or is wrong. A certificate that is not valid now is
+    /// told, and served: listeners without TLS must not go down with it.
+    pub(super) async fn load(config: &Config) -> Result<Self, Error> {
+        let references = references(config);
+        let manager = manager(&references)?;
+        let mut loader = Self {
+            secrets: Secrets::new(references, manager, config.viewer.reload_remote),
+            files: Files::default(),
+            certificates: BTreeMap::new(),
+            listeners: BTreeMap::new(),
+            is_stale: false,
+            config: Arc::new(config.clone()),
+        };
+        loader.secrets.read().await.map_err(Error::Config)?;
+        loader.build().map_err(Error::Config)?;
+        for (name, certificate) in &loader.certificates {
+            if !certificate.is_valid(SystemTime::now()) {
+                tracing::error!(
+                    certificate = name,
+                    "the certificate is not valid now: replace it"
+                );
+            }
+        }
+        Ok(loader)
+    }
+
+    /// The terms of a listener, now and later; `None` for one without TLS.
+    pub(super) fn of(&self, listener: &str) -> Option<Arc<Tls>> {
+        self.listeners.get(listener).map(|of| of.tls.clone())
+    }
+
+    /// Looks for changes for as long as the process runs. A change that cannot be used is told once; what was loaded
+    /// before goes on.
+    pub(super) async fn watch(mut self, instruments: Arc<Instruments>) {
+        if self.listeners.is_empty() {
+            return;
+        }
+        let loads = instruments.loads(Loaded::Tls);
+        self.tell(&instruments, &loads);
+        let mut tick = tokio::time::interval(self.config.viewer.reload);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        tick.tick().await;
+        let mut told = String::new();
+        loop {
+            tick.tick().await;
+            match self.refresh().await {
+                Ok(false) => told.clear(),
+                Ok(true) => {
+                    told.clear();
+                    loads.loaded.increment(1);
+                    self.tell(&instruments, &loads);
+                    tracing::info!("certificates were loaded again");
+                }
+                Err(problem) => {
+                    loads.failed.increment(1);
+                    if told != problem {
+                        tracing::error!(%problem, "TLS goes on with what was loaded before");
+                        told = problem;
+                    }
+                }
+            }
+        }
+    }
+
+    fn tell(&self, instruments: &Instruments, loads: &LoadInstruments) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        loads.at.set(now.unwrap_or_default().as_secs_f64());
+        for (name, certificate) in &self.certificates {
+            instruments.certificate_ends(name, certificate.ends());
+        }
+    }
+
+    /// Takes what has changed into use, and says whether anything has.
+    async fn refresh(&mut self) -> Result<bool, String> {
+        let secrets_changed = self.secrets.read().await?;
+        if !secrets_changed && !self.files.have_changed() && !self.is_stale {
+            return Ok(false);
+        }
+        // Until it succeeds it is tried again, though nothing changes any more.
+        self.is_stale = true;
+        self.build()?;
+        self.is_stale = false;
+        Ok(true)
+    }
+
+    /// Makes everything anew, and only then takes any of it into use.
+    fn build(&mut self) -> Result<(), String> {
+        let config = self.config.clone();
+        let mut certificates = BTreeMap::new();
+        for (name, certificate) in &config.certificate {
+            let made = self.certificate(name, certificate);
+            let made = made.map_err(|problem| format!("certificate.{name}: {problem}"))?;
+            certificates.insert(name.clone(), made);
+        }
+        let mut made = Vec::new();
+        for (name, listener) in &config.listener {
+            if !listener.certificates.is_empty() {
+                let terms = self.terms(name, listener, &certificates);
+                let terms = terms.map_err(|problem| format!("listener.{name}: {problem}"))?;
+                made.push((name, terms));
+            }
+        }
+        self.certificates = certificates;
+        for (name, (terms, tickets, clients)) in made {
+            let tls = match self.listeners.get(name) {
+                None => Arc::new(Tls::new(terms)),
+                Some(listener) => {
+                    listener.tls.renew(terms);
+                    listener.tls.clone()
+                }
+            };
+            let listener = Listener {
+                tls,
+                tickets,
+                clients,
+            };
+            self.listeners.insert(name.clone(), listener);
+        }
+        Ok(())
+    }
+
+    fn certificate(
+        &mut self,
+        name: &str,
+        from: &config::Certificate,
+    ) -> Result<Certificate, String> {
+        let ocsp = from.ocsp.as_slice();
+        let ocsp = match ocsp {
+            [] => None,
+            path => Some(
+                self.files
+                    .of("ocsp", path, |paths| read(&paths[0]))?
+                    .to_vec(),
+            ),
+        };
+        let (chain, key) = (self.secrets.of(&from.chain)?, self.secrets.of(&from.key)?);
+        let made = Certificate::from_pem(chain.reveal(), key.reveal(), ocsp);
+        let made = made.map_err(|problem| problem.to_string())?;
+        let now = SystemTime::now();
+        let before = self.certificates.get(name);
+        if before.is_some_and(|before| before.is_valid(now)) && !made.is_valid(now) {
+            return Err(
+                "the new one is not valid now, the one in use is: replace it again".to_owned(),
+            );
+        }
+        Ok(made)
+    }
+
+    fn terms(
+        &mut self,
+        name: &str,
+        listener: &config::Listener,
+        certificates: &BTreeMap<String, Certificate>,
+    ) -> Result<(Terms, Tickets, Option<Arc<Clients>>), String> {
+        let clients = self.clients(name, listener)?;
+        let same = |known: &&Listener| match (&known.clients, &clients) {
+            (Some(known), Some(new)) => Arc::ptr_eq(known, new),
+            (known, new) => known.is_none() && new.is_none(),
+        };
+        let known = self.listeners.get(name).filter(same);
+        let tickets = known.map(|known| known.tickets.clone());
+        let tickets = match tickets {
+            Some(tickets) => tickets,
+            None => Tickets::new().map_err(|problem| problem.to_string())?,
+        };
+        let shown = listener.certificates.iter();
+        let shown = shown.filter_map(|name| certificates.get(name)).cloned();
+        let terms = Terms::new(
+            shown.collect(),
+            clients.as_deref(),
+            &tickets,
+            match listener.tls_min {
+                TlsVersion::Tls12 => Oldest::Tls12,
+                TlsVersion::Tls13 => Oldest::Tls13,
+            },
+            Alpn {
+                h2: listener.protocols.contains(&Protocol::Http2),
+                http1: listener.protocols.contains(&Protocol::Http1),
+            },
+        );
+        let terms = terms.map_err(|problem| problem.to_string())?;
+        Ok((terms, tickets, clients))
+    }
+
+    fn clients(
+        &mut self,
+        name: &str,
+        listener: &config::Listener,
+    ) -> Result<Option<Arc<Clients>>, String> {
+        let asked = match listener.client_certificate {
+            ClientCertificate::Off => return Ok(None),
+            ClientCertificate::Optional => Asked::Optional,
+            ClientCertificate::Required => Asked::Required,
+        };
+        let paths: Vec<_> = listener
+            .client_ca
+            .iter()
+            .chain(&listener.client_crls)
+            .cloned()
+            .collect();
+        let made = self.files.of(name, &paths, |paths| {
+            let read: Vec<_> = paths.iter().map(read).collect::<Result<_, _>>()?;
+            let [issuers, lists @ ..] = read.as_slice() else {
+                return Err("client_ca is missing".to_owned());
+            };
+            Clients::from_pem(issuers, lists, asked).map_err(|problem| problem.to_string())
+        });
+        made.map(Some)
+    }
+}
+
+fn read(path: &PathBuf) -> Result<Vec<u8>, String> {
+    std::fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))
+}
+
+/// Everything that is kept as a secret, and the key that says where.
+fn references(config: &Config) -> Vec<(String, Reference)> {
+    let of = |(name, certificate): (&String, &config::Certificate)| {
+        [
+            (
+                format!("certificate.{name}.chain"),
+                certificate.chain.clone(),
+            ),
+            (format!("certificate.{name}.key"), certificate.key.clone()),
+        ]
+    };
+    config.certificate.iter().flat_map(of).collect()
+}
+
+fn manager(references: &[(String, Reference)]) -> Result<Option<SecretsManager>, Error> {
+    let kept_elsewhere =
+        |(_, reference): &(String, Reference)| reference.secrets_manager().is_some();
+    if !references.iter().any(kept_elsewhere) {
+        return Ok(None);
+    }
+    let remote = Remote::new().map_err(|error| Error::Config(error.to_string()))?;
+    Ok(Some(SecretsManager::new(remote)))
+}

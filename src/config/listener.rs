@@ -1,0 +1,139 @@
+//! `[listener.NAME]` and `[certificate.NAME]`: where viewers come in beside `server.listen`, and who we are there.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::access;
+use super::format::{Address, Addresses, File, List, Optional, SecretReference, Word};
+use super::schema::Keys;
+use super::secret::Reference;
+
+/// `[listener.NAME]`: one more listener for viewers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// Where to listen; at least one, all distinct.
+    pub listen: Vec<SocketAddr>,
+    /// What is spoken.
+    pub protocols: Vec<Protocol>,
+    /// The certificates that are shown, by their names; none is a listener without TLS.
+    pub certificates: Vec<String>,
+    /// The oldest TLS that is spoken.
+    pub tls_min: TlsVersion,
+    /// Whether clients show a certificate.
+    pub client_certificate: ClientCertificate,
+    /// Whose are believed: PEM.
+    pub client_ca: Option<PathBuf>,
+    /// Which of those are withdrawn: PEM.
+    pub client_crls: Vec<PathBuf>,
+    /// The policy of routes that name none, for who comes in here.
+    pub access: Option<String>,
+}
+
+/// What is spoken on a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2: agreed on in TLS, without TLS by who begins with it.
+    Http2,
+}
+
+/// A version of TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// 1.2.
+    Tls12,
+    /// 1.3.
+    Tls13,
+}
+
+/// Whether clients show a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientCertificate {
+    /// They are not asked.
+    Off,
+    /// They may.
+    Optional,
+    /// They must.
+    Required,
+}
+
+/// `[certificate.NAME]`: who we are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    /// Where the PEM of the chain is, ours first.
+    pub chain: Reference,
+    /// Where the PEM of its private key is.
+    pub key: Reference,
+    /// What the issuer says of its validity: an OCSP response in DER.
+    pub ocsp: Option<PathBuf>,
+}
+
+const PROTOCOLS: [(&str, Protocol); 2] = [("http/1.1", Protocol::Http1), ("h2", Protocol::Http2)];
+
+const VERSIONS: [(&str, TlsVersion); 2] = [("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)];
+
+const CLIENT_CERTIFICATES: [(&str, ClientCertificate); 3] = [
+    ("off", ClientCertificate::Off),
+    ("optional", ClientCertificate::Optional),
+    ("required", ClientCertificate::Required),
+];
+
+impl Default for Listener {
+    fn default() -> Self {
+        Self {
+            listen: vec![],
+            protocols: vec![Protocol::Http2, Protocol::Http1],
+            certificates: vec![],
+            tls_min: TlsVersion::Tls12,
+            client_certificate: ClientCertificate::Off,
+            client_ca: None,
+            client_crls: vec![],
+            access: None,
+        }
+    }
+}
+
+impl Listener {
+    pub(super) fn keys(&mut self, keys: &mut impl Keys) {
+        let example = "0.0.0.0:8443";
+        let each = Address { example };
+        keys.required("listen", &mut self.listen, Addresses { each, least: 1 });
+        keys.key("protocols", &mut self.protocols, List(Word(&PROTOCOLS)));
+        let certificates = List(access::name("edge"));
+        keys.key("certificates", &mut self.certificates, certificates);
+        keys.key("tls_min", &mut self.tls_min, Word(&VERSIONS));
+        keys.key(
+            "client_certificate",
+            &mut self.client_certificate,
+            Word(&CLIENT_CERTIFICATES),
+        );
+        let issuers = Optional(File("/etc/caudal/client-ca.pem"));
+        keys.key("client_ca", &mut self.client_ca, issuers);
+        let lists = List(File("/etc/caudal/client-crl.pem"));
+        keys.key("client_crls", &mut self.client_crls, lists);
+        keys.key(
+            "access",
+            &mut self.access,
+            Optional(access::name("viewers")),
+        );
+    }
+}
+
+impl Certificate {
+    pub(super) fn unset() -> Self {
+        let unset = Reference::parse("env:UNSET").expect("it is a reference");
+        Self {
+            chain: unset.clone(),
+            key: unset,
+            ocsp: None,
+        }
+    }
+
+    pub(super) fn keys(&mut self, keys: &mut impl Keys) {
+        keys.required("chain", &mut self.chain, SecretReference);
+        keys.required("key", &mut self.key, SecretReference);
+        let ocsp = Optional(File("/etc/caudal/edge.ocsp"));
+        keys.key("ocsp", &mut self.ocsp, ocsp);
+    }
+}

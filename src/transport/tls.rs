@@ -1,0 +1,232 @@
+//! TLS: who we are by which name, who may connect, and what is spoken.
+//!
+//! What it is made of comes as PEM and becomes a [`Terms`] as a whole, or a problem that says what to mend;
+//! [`Tls::renew`] swaps it under connections that are open.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
+use rustls::server::{NoServerSessionStorage, ProducesTickets, WebPkiClientVerifier};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ServerConfig, ServerConnection};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::guard::Protocol;
+use crate::exchange::Secured;
+
+mod certificate;
+mod clients;
+mod names;
+
+pub use certificate::Certificate;
+pub use clients::{Asked, Clients};
+
+/// What of an answer is encrypted before it is handed to the system: enough for sixteen records in one call. More
+/// measured no faster, less did (`make compare`, the TLS rows).
+const BUFFER: usize = 256 << 10;
+
+/// The oldest version of TLS that is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Oldest {
+    /// 1.2, with forward secrecy and authenticated encryption only: rustls has no other.
+    Tls12,
+    /// 1.3.
+    Tls13,
+}
+
+/// What clients may agree on, in the order in which we like it (RFC 7301).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Alpn {
+    /// HTTP/2.
+    pub h2: bool,
+    /// HTTP/1.1.
+    pub http1: bool,
+}
+
+impl Alpn {
+    fn protocols(self) -> Vec<Vec<u8>> {
+        let h2 = self.h2.then(|| b"h2".to_vec());
+        let http1 = self.http1.then(|| b"http/1.1".to_vec());
+        h2.into_iter().chain(http1).collect()
+    }
+}
+
+/// Session tickets: a client that comes back shows one and saves the handshake's signature. Their keys are made anew
+/// every six hours and forgotten after twelve.
+#[derive(Debug, Clone)]
+pub struct Tickets(Arc<dyn ProducesTickets>);
+
+impl Tickets {
+    /// With keys that nobody else has.
+    ///
+    /// # Errors
+    /// When the system has no randomness.
+    pub fn new() -> Result<Self, Problem> {
+        Ok(Self(
+            Ticketer::new().map_err(|error| Problem(error.to_string()))?,
+        ))
+    }
+}
+
+/// What TLS of one listener is made of.
+#[derive(Debug, Clone)]
+pub struct Terms(Arc<ServerConfig>);
+
+/// What cannot be used, and how to mend it. Says nothing of a key but that it is one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Problem(pub(super) String);
+
+impl Terms {
+    /// Puts them together. A client is shown the first certificate that has its name and a key it can verify; one that
+    /// gives no name the first of all; one that asks for a name that none has is refused.
+    ///
+    /// # Errors
+    /// What of it does not fit together.
+    pub fn new(
+        certificates: Vec<Certificate>,
+        clients: Option<&Clients>,
+        tickets: &Tickets,
+        oldest: Oldest,
+        alpn: Alpn,
+    ) -> Result<Self, Problem> {
+        let provider = Arc::new(default_provider());
+        let versions: &[_] = match oldest {
+            Oldest::Tls12 => &[&TLS13, &TLS12],
+            Oldest::Tls13 => &[&TLS13],
+        };
+        let failed = |error: rustls::Error| Problem(error.to_string());
+        let builder = ServerConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(versions)
+            .map_err(failed)?;
+        let verifier = match clients {
+            None => WebPkiClientVerifier::no_client_auth(),
+            Some(clients) => clients.verifier(provider)?,
+        };
+        let mut config = builder
+            .with_client_cert_verifier(verifier)
+            .with_cert_resolver(Arc::new(names::ByName::new(certificates)));
+        config.alpn_protocols = alpn.protocols();
+        // Tickets alone: a store of sessions would be one for all cores, behind a lock.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.ticketer = tickets.0.clone();
+        Ok(Self(Arc::new(config)))
+    }
+}
+
+/// A listener's terms as they are now, and as they will be.
+pub struct Tls(ArcSwap<ServerConfig>);
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tls")
+    }
+}
+
+/// A connection whose handshake is done.
+pub(super) struct Agreed {
+    pub(super) stream: Box<TlsStream<TcpStream>>,
+    pub(super) protocol: Protocol,
+    pub(super) secured: Arc<Secured>,
+    /// Whether the client has been here before, and saved a signature.
+    pub(super) resumed: bool,
+}
+
+impl Tls {
+    /// With these terms.
+    pub fn new(terms: Terms) -> Self {
+        Self(ArcSwap::new(terms.0))
+    }
+
+    /// From the next handshake on, with these. Connections that are open keep what they have.
+    pub fn renew(&self, terms: Terms) {
+        self.0.store(terms.0);
+    }
+
+    /// Shakes hands. `unread` is what was read of the connection already.
+    ///
+    /// # Errors
+    /// A word for the metric: what went wrong, or that it took too long.
+    pub(super) async fn agree(
+        &self,
+        stream: TcpStream,
+        unread: Bytes,
+        patience: Duration,
+    ) -> Result<Agreed, &'static str> {
+        let acceptor = TlsAcceptor::from(self.0.load_full());
+        let handshake = acceptor.accept_with(stream, |session| {
+            session.set_buffer_limit(Some(BUFFER));
+            feed(session, &unread);
+        });
+        match tokio::time::timeout(patience, handshake).await {
+            Err(_) => Err("timeout"),
+            Ok(Err(error)) => Err(word(&error)),
+            Ok(Ok(stream)) => Ok(Agreed::of(Box::new(stream))),
+        }
+    }
+}
+
+impl Agreed {
+    fn of(stream: Box<TlsStream<TcpStream>>) -> Self {
+        let session = stream.get_ref().1;
+        let shown = session.peer_certificates().and_then(|chain| chain.first());
+        Self {
+            protocol: match session.alpn_protocol() {
+                Some(b"h2") => Protocol::Http2,
+                Some(_) => Protocol::Http1,
+                None => Protocol::Unknown,
+            },
+            secured: Arc::new(Secured {
+                version: match session.protocol_version() {
+                    Some(rustls::ProtocolVersion::TLSv1_2) => "1.2",
+                    _ => "1.3",
+                },
+                alpn: match session.alpn_protocol() {
+                    Some(b"h2") => Some("h2"),
+                    Some(_) => Some("http/1.1"),
+                    None => None,
+                },
+                identities: shown.map_or_else(Vec::new, |leaf| clients::identities(leaf)),
+            }),
+            resumed: session.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
+            stream,
+        }
+    }
+}
+
+/// Gives a session what was read by another reader. What is wrong with it is met again by the handshake.
+fn feed(session: &mut ServerConnection, mut unread: &[u8]) {
+    while !unread.is_empty() {
+        let read = session.read_tls(&mut unread).unwrap_or(0);
+        if session.process_new_packets().is_err() || read == 0 {
+            return;
+        }
+    }
+}
+
+/// Why a handshake failed, in one word of a bounded list.
+fn word(error: &io::Error) -> &'static str {
+    use rustls::Error as E;
+    let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<E>()) else {
+        // It left, or was cut.
+        return "peer";
+    };
+    match tls {
+        E::NoApplicationProtocol => "no_protocol",
+        E::PeerIncompatible(_) => "incompatible",
+        E::NoCertificatesPresented => "no_client_certificate",
+        E::InvalidCertificate(_) | E::InvalidCertRevocationList(_) => "bad_client_certificate",
+        // The client does not like us: our certificate, as a rule.
+        E::AlertReceived(_) => "alert",
+        // The only thing that our resolver says no to.
+        E::General(_) => "unknown_name",
+        _ => "malformed",
+    }
+}
