@@ -13,6 +13,7 @@ from pathlib import Path
 import procs
 import servers
 import store
+from certificate import make_certificate
 from servers import Place, Room, Server
 from store import Asked
 
@@ -93,13 +94,15 @@ class Bench:
     @contextmanager
     def server(self, name: str, room: Room, slow: bool = False) -> Iterator[Server]:
         """A server that starts empty and ends with the context."""
-        port, admin_port = servers.free_ports(2)
+        port, admin_port, tls_port = servers.free_ports(3)
         behind = self.slow_store if slow else self.store
         place = Place(
             scratch=self.scratch / f"{name}.{self.fresh_name()}",
             media=self.media,
             port=port,
             admin_port=admin_port,
+            tls_port=tls_port,
+            tls=self.scratch / "tls",
             store_port=behind.place.port,
             memory_mib=room.memory_mib,
             keys_kib=room.keys_kib,
@@ -124,8 +127,9 @@ def opened(scale: Scale, cores: tuple[int, int]) -> Iterator[Bench]:
         stack.callback(shutil.rmtree, scratch, ignore_errors=True)
         store.make(scratch / "media")
         fast_port, slow_port = servers.free_ports(2)
-        fast = Place(scratch / "store", scratch / "media", fast_port, 0, 0)
-        slow = Place(scratch / "slow-store", scratch / "media", slow_port, 0, 0)
+        make_certificate(scratch / "tls")
+        fast = Place(scratch / "store", scratch / "media", fast_port, 0, 0, 0, scratch / "tls")
+        slow = Place(scratch / "slow-store", scratch / "media", slow_port, 0, 0, 0, scratch / "tls")
         fast_store = servers.start("store", fast, cores[1])
         stack.callback(fast_store.stop)
         slow_store = start_slow_store(slow, cores[1])

@@ -4,6 +4,8 @@
         all ask for one object at once: when did each get its first byte?
     client.py hold PORT PATH LENGTH CONNECTIONS
         each asks once and stays connected, until this process reads a line
+    client.py hold-tls PORT PATH LENGTH CONNECTIONS
+        the same, with TLS 1.3
     client.py watch PORT FOLDER LENGTH CONNECTIONS PERIOD SECONDS NAMES
         each asks for a segment every PERIOD seconds, evenly spread, out of NAMES segments in FOLDER
 
@@ -17,6 +19,7 @@ import re
 import resource
 import select
 import socket
+import ssl
 import sys
 import time
 from collections.abc import Callable
@@ -215,6 +218,47 @@ def hold(port: int, path: str, length: int, count: int) -> dict[str, float]:
     return {}
 
 
+def hold_tls(port: int, path: str, length: int, count: int) -> dict[str, float]:
+    """As `hold`, with TLS 1.3."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    request = request_for(port, path)
+    held = []
+    for number in range(count):
+        plain = socket.socket()
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        plain.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+        plain.bind((f"127.0.0.{2 + number // PER_SOURCE}", 0))
+        plain.settimeout(PATIENCE)
+        plain.connect(("127.0.0.1", port))
+        conn = context.wrap_socket(plain)
+        conn.sendall(request)
+        received = b""
+        while b"\r\n\r\n" not in received:
+            received += _more(conn)
+        head, _, body = received.partition(b"\r\n\r\n")
+        missing = judge(head, length) - len(body)
+        while missing > 0:
+            missing -= len(_more(conn))
+        held.append(conn)
+    print("held", flush=True)
+    sys.stdin.readline()
+    poll = select.epoll()
+    for conn in held:
+        poll.register(conn, READ)
+    if poll.poll(0, 1):
+        raise Wrong("an idle connection did not stay open")
+    return {}
+
+
+def _more(conn: ssl.SSLSocket) -> bytes:
+    some = conn.recv(64 << 10)
+    if not some:
+        raise Wrong("the connection ended before the answer")
+    return some
+
+
 def watch(port: int, folder: str, length: int, count: int, *paced: str) -> dict[str, float]:
     """Each asks every period; a viewer that is still busy by then stalls, and that is an error."""
     period, seconds, names = float(paced[0]), float(paced[1]), int(paced[2])
@@ -262,7 +306,12 @@ def main() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     mode, port, path, length, count, *more = sys.argv[1:]
-    modes: dict[str, Callable[..., dict[str, float]]] = {"join": join, "hold": hold, "watch": watch}
+    modes: dict[str, Callable[..., dict[str, float]]] = {
+        "join": join,
+        "hold": hold,
+        "hold-tls": hold_tls,
+        "watch": watch,
+    }
     try:
         said = modes[mode](int(port), path, int(length), int(count), *more)
     except (Wrong, OSError) as error:

@@ -49,7 +49,7 @@ class Join:
             metered(bench, server) as spent,
             crowd(bench, server, "join", store.cold_path(self.size, name), length, count) as process,
         ):
-            said = _end(server, process)
+            said = end(server, process)
         figures = spent.figures(count, count * length)
         return figures | said | {"storage_gets": bench.asked_slowly.gets(name)}
 
@@ -71,10 +71,10 @@ class Idle:
         files = procs.anonymous_files(server.pid)
         base = procs.resident(server.pid, files)
         with crowd(bench, server, "hold", store.path(self.size), store.SIZES[self.size], count) as process:
-            _await_held(server, process)
+            await_held(server, process)
             time.sleep(REST)
             grown = procs.resident(server.pid, files) - base
-            _end(server, process)
+            end(server, process)
         return {"kib_per_connection": grown / count / store.KIB, "base_rss_mib": base / store.MIB}
 
 
@@ -95,9 +95,9 @@ class Closed:
         base = procs.resident(server.pid, files)
         count, length = bench.scale.closed, store.SIZES[self.size]
         with crowd(bench, server, "hold", store.path(self.size), length, count) as process:
-            _await_held(server, process)
+            await_held(server, process)
             held = procs.resident(server.pid, files)
-            _end(server, process)
+            end(server, process)
         time.sleep(bench.scale.closed_wait)
         after = procs.resident(server.pid, files)
         in_mib = {"base_rss_mib": base, "held_rss_mib": held, "after_rss_mib": after}
@@ -125,7 +125,7 @@ class Watch:
             metered(bench, server) as spent,
             crowd(bench, server, "watch", "/bucket/live", length, count, *pace) as process,
         ):
-            said = _end(server, process)
+            said = end(server, process)
         figures = spent.figures(said["requests"], round(said["requests"] * length))
         rates = {
             "requests_per_s": said["requests"] / said["seconds"],
@@ -143,10 +143,12 @@ def _warm(bench: Bench, server: Server, size: str) -> None:
 
 
 @contextmanager
-def crowd(bench: Bench, server: Server, mode: str, path: str, *args: object) -> Iterator[subprocess.Popen[str]]:
+def crowd(
+    bench: Bench, server: Server, mode: str, path: str, *args: object, port: int | None = None
+) -> Iterator[subprocess.Popen[str]]:
     """Starts a crowd on the load generator's core. It is gone when the context ends."""
     command = ["taskset", "-c", str(bench.load_core), sys.executable, str(CLIENT)]
-    what = [mode, str(server.place.port), path, *(str(arg) for arg in args)]
+    what = [mode, str(port or server.place.port), path, *(str(arg) for arg in args)]
     pipe = subprocess.PIPE
     with subprocess.Popen([*command, *what], stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
         try:
@@ -155,7 +157,7 @@ def crowd(bench: Bench, server: Server, mode: str, path: str, *args: object) -> 
             process.kill()
 
 
-def _await_held(server: Server, process: subprocess.Popen[str]) -> None:
+def await_held(server: Server, process: subprocess.Popen[str]) -> None:
     """Waits until all of a crowd have had their answer."""
     assert process.stdout
     readable, _, _ = select.select([process.stdout], [], [], PATIENCE)
@@ -164,7 +166,7 @@ def _await_held(server: Server, process: subprocess.Popen[str]) -> None:
         raise Misbehaved(f"{server.name}: {process.communicate()[1].strip() or 'the crowd is not served'}")
 
 
-def _end(server: Server, process: subprocess.Popen[str]) -> Figures:
+def end(server: Server, process: subprocess.Popen[str]) -> Figures:
     """Lets a crowd go, and reads what it has to say."""
     try:
         said, errors = process.communicate("\n", timeout=PATIENCE)

@@ -1,6 +1,7 @@
 -- What wrk asks, and how it reports. Arguments: MODE ...
 --
 --   hit                          the URL again and again
+--   close                        the same, on a connection of its own each time
 --   range SIZE LENGTH            aligned ranges of LENGTH at varying offsets of an object of SIZE
 --   cold PREFIX SIZE[,SIZE...]   objects nobody asked for before, of each size in turn
 --   zipf PREFIX SIZE COUNT S SEED  one of COUNT objects, the n-th as often as 1/n^S says; S of 0 is all alike
@@ -59,6 +60,8 @@ end
 function init(args)
     if args[1] == "range" then
         request = ranges(tonumber(args[2]), tonumber(args[3]))
+    elseif args[1] == "close" then
+        wrk.headers["Connection"] = "close"
     elseif args[1] == "cold" then
         request = cold(args[2], args[3])
     elseif args[1] == "zipf" then

@@ -1,7 +1,6 @@
 """The rows of the comparison, in the order of the report.
 
-A row is a kind of work and the servers that do it. Rows over TLS and HTTP/2 are to stand here too once caudal speaks
-TLS: the same work with a load generator that speaks it.
+A row is a kind of work and the servers that do it.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from typing import Protocol
 from bench import Bench
 from crowds import Closed, Idle, Join, Watch
 from meter import Figures
+from secure import Handshakes, SecureHits, SecureIdle
 from servers import Room, Server
 from store import KIB, MIB, SIZES
 from throughput import Churn, Cold, Hits, Mix
@@ -52,11 +52,19 @@ class Row:
 PER_REQUEST, PER_GIB = "cpu_us_per_request", "cpu_s_per_gib"
 HITTERS = ("caudal", "nginx", "nginx-uncorked", "varnish", "caddy")
 IDLERS = ("caudal", "nginx", "varnish", "caddy")
+# Varnish has no TLS of its own.
+SECURE = ("caudal", "nginx", "caddy")
 CACHES = ("caudal", "nginx-slice", "nginx-whole", "varnish")
 
 
 def _hits(size: str) -> Row:
     return Row(f"hit-{size}", "hits", f"hit, {size[:-3]} {size[-3:]}", HITTERS, Hits(size), PER_REQUEST)
+
+
+def _secure(size: str, h2: bool) -> Row:
+    over = "h2" if h2 else "tls"
+    title = f"hit over {'HTTP/2' if h2 else 'TLS'}, {size[:-3]} {size[-3:]}"
+    return Row(f"{over}-{size}", over, title, SECURE, SecureHits(size, h2), PER_REQUEST)
 
 
 def _cold(size: str, ratio_of: str) -> Row:
@@ -82,6 +90,9 @@ def _placement(size: str) -> tuple[Row, ...]:
 ROWS = (
     *(_hits(size) for size in ("2KiB", "64KiB", "1MiB", "4MiB")),
     Row("range-64KiB", "ranges", "64 KiB range of 64 MiB", HITTERS, Hits("64MiB", range=64 * KIB), PER_REQUEST),
+    *(_secure(size, h2=False) for size in ("2KiB", "64KiB", "1MiB")),
+    *(_secure(size, h2=True) for size in ("2KiB", "64KiB", "1MiB")),
+    Row("handshake", "handshakes", "TLS handshake and a hit, 2 KiB", SECURE, Handshakes(), PER_REQUEST),
     _cold("64KiB", PER_REQUEST),
     _cold("1MiB", PER_GIB),
     Row(
@@ -94,6 +105,7 @@ ROWS = (
     ),
     Row("viewers", "viewers", "paced viewers, 512 KiB", HITTERS[:4], Watch(), PER_REQUEST, rounds=1),
     Row("idle", "memory", "idle connections", IDLERS, Idle(), "kib_per_connection", rounds=1),
+    Row("idle-tls", "memory", "idle connections, TLS", SECURE, SecureIdle(), "kib_per_connection", rounds=1),
     Row("closed", "memory", "after a crowd left", ("caudal",), Closed(), rounds=1),
     Row(
         "churn",

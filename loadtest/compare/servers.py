@@ -54,7 +54,10 @@ class Place:
     media: Path
     port: int
     admin_port: int
+    tls_port: int
     store_port: int
+    # The chain and the key.
+    tls: Path
     memory_mib: int = 0
     keys_kib: int = 0
     config: Path = HERE / "config"
@@ -154,8 +157,10 @@ class Server:
         """Its first process; others may be below it."""
         return self.process.pid
 
-    def url(self, path: str) -> str:
+    def url(self, path: str, secure: bool = False) -> str:
         """The URL of a path on this server."""
+        if secure:
+            return f"https://127.0.0.1:{self.place.tls_port}{path}"
         return f"http://127.0.0.1:{self.place.port}{path}"
 
     def stop(self) -> None:

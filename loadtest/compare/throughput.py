@@ -50,11 +50,11 @@ class Hits:
         bench.asked.gets()
         with metered(bench, server) as spent:
             outcome = wrk.run(self._load(bench, server, bench.scale.seconds), path, *self._mode())
-        _all_whole(server, outcome, len(one.body))
+        all_whole(server, outcome, len(one.body))
         gets = bench.asked.gets(path)
         if gets:
             raise Misbehaved(f"{server.name}: the store was asked {gets} times for what is in memory")
-        figures = _rates(outcome) | spent.figures(outcome.bytes / one.wire_bytes, outcome.bytes)
+        figures = rates(outcome) | spent.figures(outcome.bytes / one.wire_bytes, outcome.bytes)
         return figures | {"gets_per_request": 0.0}
 
     def _load(self, bench: Bench, server: Server, seconds: float) -> wrk.Load:
@@ -88,11 +88,11 @@ class Cold:
         bench.asked.gets()
         with metered(bench, server) as spent:
             outcome = wrk.run(self._load(bench, server), "/", "cold", prefix, self.size)
-        _all_whole(server, outcome, len(one.body))
+        all_whole(server, outcome, len(one.body))
         gets = bench.asked.gets(prefix)
         if gets < outcome.requests:
             raise Misbehaved(f"{server.name}: {outcome.requests} cold objects came of {gets} GETs to the store")
-        figures = _rates(outcome) | spent.figures(outcome.bytes / one.wire_bytes, outcome.bytes)
+        figures = rates(outcome) | spent.figures(outcome.bytes / one.wire_bytes, outcome.bytes)
         return figures | {"gets_per_request": gets / (outcome.bytes / one.wire_bytes)}
 
     def _load(self, bench: Bench, server: Server) -> wrk.Load:
@@ -118,9 +118,9 @@ class Mix:
         bench.asked.gets()
         with metered(bench, server) as spent:
             outcome = wrk.run(self._load(bench, server, bench.scale.seconds), "/", *self._mode(time.time_ns() % 1000))
-        _all_whole(server, outcome, len(one.body))
+        all_whole(server, outcome, len(one.body))
         answers = outcome.bytes / one.wire_bytes
-        figures = _rates(outcome) | spent.figures(answers, outcome.bytes)
+        figures = rates(outcome) | spent.figures(answers, outcome.bytes)
         return figures | {"gets_per_request": bench.asked.gets("mix") / answers}
 
     def _load(self, bench: Bench, server: Server, seconds: float) -> wrk.Load:
@@ -161,7 +161,8 @@ class Churn:
         return figures | {"fetched_gib": fetched / store.GIB, "peak_rss_ratio": spent.peak_resident / given}
 
 
-def _rates(outcome: wrk.Outcome) -> Figures:
+def rates(outcome: wrk.Outcome) -> Figures:
+    """What the load generator saw."""
     return {
         "requests_per_s": outcome.requests / outcome.seconds,
         "p50_ms": outcome.p50_ms,
@@ -170,7 +171,7 @@ def _rates(outcome: wrk.Outcome) -> Figures:
     }
 
 
-def _all_whole(server: Server, outcome: wrk.Outcome, length: int) -> None:
+def all_whole(server: Server, outcome: wrk.Outcome, length: int) -> None:
     """wrk tells refusals (4xx, 5xx) only; an answer of another kind shows in the bytes."""
     if outcome.requests == 0:
         raise Misbehaved(f"{server.name}: not one answer in {outcome.seconds:.0f} s")

@@ -12,7 +12,7 @@ fail() {
     exit 1
 }
 
-# h2load waits for the rows over HTTP/2. The names on the right are Debian's packages.
+# The names on the right are Debian's packages.
 look() {
     missing=
     need nginx nginx
@@ -20,6 +20,7 @@ look() {
     need wrk wrk
     need h2load nghttp2-client
     need taskset util-linux
+    need openssl openssl
     need python3 python3
     python3 -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"
 }

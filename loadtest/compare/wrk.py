@@ -39,6 +39,8 @@ class Load:
     core: int
     connections: int
     seconds: float
+    # Over TLS.
+    secure: bool = False
 
 
 def run(load: Load, path: str, *mode: str) -> Outcome:
@@ -47,8 +49,8 @@ def run(load: Load, path: str, *mode: str) -> Outcome:
     Raises Misbehaved for a status that is not 2xx, a broken connection or an answer that took 10 s.
     """
     options = ["-t1", f"-c{load.connections}", f"-d{max(1, round(load.seconds))}s", "--timeout", "10s"]
-    command = ["taskset", "-c", str(load.core), program("wrk"), *options, "-s", str(SCRIPT), load.server.url(path)]
-    spent = _children_cpu()
+    command = ["taskset", "-c", str(load.core), program("wrk"), *options, "-s", str(SCRIPT), load.server.url(path, load.secure)]
+    spent = children_cpu()
     patience = load.seconds + PATIENCE
     try:
         ran = subprocess.run([*command, "--", *mode], capture_output=True, text=True, timeout=patience, check=False)
@@ -69,11 +71,11 @@ def run(load: Load, path: str, *mode: str) -> Outcome:
         seconds=said["micros"] / 1e6,
         p50_ms=said["p50_us"] / 1e3,
         p99_ms=said["p99_us"] / 1e3,
-        cpu_seconds=_children_cpu() - spent,
+        cpu_seconds=children_cpu() - spent,
     )
 
 
-def _children_cpu() -> float:
+def children_cpu() -> float:
     """CPU time of the children that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
