@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use caudal::cache::{Cache, Lifetimes, Placement, Rules, Settings, StorageId};
+use caudal::cache::{Cache, Lifetimes, Placement, Rules, Settings, Source, StorageId};
 use caudal::delivery::{Compression, Delivery};
 use caudal::exchange::{Peer, Request, Response};
 use caudal::handler::{CacheControl, Cors, Handler, Parts, Route, Routes};
 use caudal::media::{AssetPath, Class};
-use caudal::storage::Storage;
 use caudal::storage::memory::{Attributes, Memory};
 use caudal::telemetry::{AccessLog, Instruments};
 use http_body_util::BodyExt;
@@ -47,9 +46,12 @@ impl House {
             put(&storage, &format!("{name}.m4s"), vec![7; size]);
         }
         put(&storage, "playlist.m3u8", playlist());
-        let storages: Vec<Arc<dyn Storage>> = vec![storage.clone()];
+        let source = Source {
+            storages: vec![storage.clone()],
+            rules: rules(),
+        };
         let handle = background.handle().clone();
-        let cache = Cache::new(settings(), storages, handle, instruments.clone());
+        let cache = Cache::new(settings(), source, handle, instruments.clone());
         Self {
             viewers,
             background,
@@ -82,11 +84,11 @@ impl House {
             gate: Arc::default(),
             routes: vec![Routes::new(vec![route])],
             unrouted: Arc::new(self.instruments.route("-")),
-            delivery: Delivery::new(
+            delivery: Arc::new(Delivery::new(
                 self.cache.clone(),
                 compression,
                 self.background.handle().clone(),
-            ),
+            )),
             cors: Cors::new("*", false, Duration::from_secs(86_400)).expect("an origin"),
             cache_control: CacheControl {
                 absent: value.clone(),
@@ -120,13 +122,6 @@ fn playlist() -> Vec<u8> {
 }
 
 fn settings() -> Settings {
-    let hour = Duration::from_secs(3600);
-    let lifetimes = Lifetimes {
-        fresh: hour,
-        stale_while_revalidate: hour,
-        stale_if_error: hour,
-        no_store: false,
-    };
     Settings {
         memory: 256 << 20,
         fill_reserve: 64 << 20,
@@ -137,11 +132,21 @@ fn settings() -> Settings {
         fill_timeout: Duration::from_secs(60),
         fill_attempts: 4,
         versions_memory: 16 << 20,
+    }
+}
+
+fn rules() -> Rules {
+    let hour = Duration::from_secs(3600);
+    let lifetimes = Lifetimes {
+        fresh: hour,
+        stale_while_revalidate: hour,
+        stale_if_error: hour,
+        no_store: false,
+    };
+    Rules {
         absent: Duration::from_secs(5),
-        rules: Rules {
-            classes: [lifetimes; Class::ALL.len()],
-            honour_object: true,
-        },
+        classes: [lifetimes; Class::ALL.len()],
+        honour_object: true,
     }
 }
 

@@ -1,10 +1,12 @@
 //! The private listener: what operators and their tools ask. Nothing here is for viewers.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
+use futures_util::future::BoxFuture;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde::Serialize;
@@ -21,12 +23,32 @@ mod player;
 #[derive(Debug, Clone)]
 pub struct Admin(Arc<Parts>);
 
+/// Reads the configuration again; says what is wrong with it, where it cannot be used.
+#[derive(Clone)]
+pub struct Reload(Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>);
+
+impl Reload {
+    /// By this function.
+    pub fn new(
+        reload: impl Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(reload))
+    }
+}
+
+impl std::fmt::Debug for Reload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reload")
+    }
+}
+
 #[derive(Debug)]
 struct Parts {
-    health: Health,
+    health: ArcSwap<Health>,
     cache: Arc<Cache>,
     instruments: Arc<Instruments>,
     demo: Option<Demo>,
+    reload: OnceLock<Reload>,
     started: Instant,
     leaving: AtomicBool,
 }
@@ -78,6 +100,7 @@ const INDEX: &str = "caudal admin\n\n\
     /livez    200 while the process runs\n\
     /readyz   200 while it should get traffic, else 503 and why\n\
     /status   one look, as JSON\n\
+    /reload   POST: reads the configuration again, as SIGHUP does\n\
     /player/  plays a title: /player/?src=URL of a playlist or MPD\n";
 
 impl Admin {
@@ -90,10 +113,11 @@ impl Admin {
     ) -> Self {
         let leaving = AtomicBool::new(false);
         Self(Arc::new(Parts {
-            health,
+            health: ArcSwap::from_pointee(health),
             cache,
             instruments,
             demo,
+            reload: OnceLock::new(),
             started: Instant::now(),
             leaving,
         }))
@@ -104,8 +128,18 @@ impl Admin {
         self.0.leaving.store(true, Ordering::Relaxed);
     }
 
+    /// From now on tells of other storages.
+    pub fn renew(&self, health: Health) {
+        self.0.health.store(Arc::new(health));
+    }
+
+    /// What `POST /reload` does.
+    pub fn reloads_by(&self, reload: Reload) {
+        let _ = self.0.reload.set(reload);
+    }
+
     fn is_ready(&self) -> bool {
-        !self.0.leaving.load(Ordering::Relaxed) && self.0.health.is_ready()
+        !self.0.leaving.load(Ordering::Relaxed) && self.0.health.load().is_ready()
     }
 
     fn find(&self, request: &Request) -> Response {
@@ -127,6 +161,29 @@ impl Admin {
                 Some(response) => response,
                 None => text(StatusCode::NOT_FOUND, format!("nothing is here\n\n{INDEX}")),
             },
+        }
+    }
+
+    async fn reload(&self, request: &Request) -> Response {
+        if request.method != Method::POST {
+            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "use POST\n");
+            response
+                .headers
+                .insert(ALLOW, HeaderValue::from_static("POST"));
+            return response;
+        }
+        let Some(reload) = self.0.reload.get() else {
+            return text(
+                StatusCode::NOT_FOUND,
+                "this server has no configuration to read again\n",
+            );
+        };
+        match (reload.0)().await {
+            Ok(()) => text(StatusCode::OK, "the new configuration is in use\n"),
+            Err(problem) => {
+                let told = format!("the configuration before goes on: {problem}\n");
+                text(StatusCode::UNPROCESSABLE_ENTITY, told)
+            }
         }
     }
 
@@ -152,7 +209,7 @@ impl Admin {
         if self.0.leaving.load(Ordering::Relaxed) {
             body.push_str("the process is stopping\n");
         }
-        for (name, Report { state, detail }) in self.0.health.reports() {
+        for (name, Report { state, detail }) in self.0.health.load().reports() {
             let state = format!("{state:?}").to_ascii_lowercase();
             let detail = detail
                 .map(|detail| format!(": {detail}"))
@@ -169,14 +226,13 @@ impl Admin {
 
     fn status(&self) -> Response {
         let Parts {
-            health,
             cache,
             instruments,
             demo,
             started,
             ..
         } = &*self.0;
-        let usage = cache.usage();
+        let (usage, health) = (cache.usage(), self.0.health.load());
         let status = Status {
             name: "caudal",
             version: env!("CARGO_PKG_VERSION"),
@@ -210,7 +266,10 @@ impl Admin {
 
 impl Answer for Admin {
     async fn answer(&self, request: Request) -> Response {
-        let mut response = self.find(&request);
+        let mut response = match request.uri.path() {
+            "/reload" => self.reload(&request).await,
+            _ => self.find(&request),
+        };
         response
             .headers
             .insert(CONTENT_LENGTH, response.body.left().into());

@@ -13,7 +13,7 @@ use super::secrets::Secrets;
 use crate::access::Gate;
 use crate::access::limits::Limits;
 use crate::config::secret::Reference;
-use crate::config::{Config, Key};
+use crate::config::{self, Config, Key};
 use crate::remote::{Remote, SecretsManager};
 use crate::telemetry::LoadInstruments;
 
@@ -24,7 +24,7 @@ mod sign;
 
 pub(crate) use sign::{Signer, Wanted};
 
-use build::Kept;
+pub(super) use build::Kept;
 use published::Published;
 
 /// Reads and reads again. What is remembered between two gates is here; a gate remembers nothing.
@@ -34,6 +34,8 @@ pub(super) struct Loader {
     files: Files,
     published: Published,
     kept: Kept,
+    /// Something changed that no gate has been made of yet.
+    is_stale: bool,
     gate: Arc<ArcSwap<Gate>>,
 }
 
@@ -49,7 +51,7 @@ impl Loader {
     /// # Errors
     /// Where anything that the configuration names cannot be had, or is wrong: at start nothing is let through on a
     /// guess.
-    pub(super) async fn load(config: &Config) -> Result<Self, Error> {
+    pub(super) async fn load(config: &Config, before: Option<&Kept>) -> Result<Self, Error> {
         let config = Arc::new(config.clone());
         let remote = Remote::new;
         let remote = match needs_remote(&config) {
@@ -61,7 +63,8 @@ impl Loader {
             secrets: Secrets::new(references(&config), manager, config.viewer.reload_remote),
             files: Files::default(),
             published: Published::new(&config, remote),
-            kept: Kept::new(&config).map_err(Error::Config)?,
+            kept: Kept::new(&config, before).map_err(Error::Config)?,
+            is_stale: false,
             gate: Arc::default(),
             config,
         };
@@ -75,6 +78,11 @@ impl Loader {
     /// The gate as it is now, and as it will be.
     pub(super) fn gate(&self) -> Arc<ArcSwap<Gate>> {
         self.gate.clone()
+    }
+
+    /// What a loader for the next configuration goes on with.
+    pub(super) fn kept(&self) -> Kept {
+        self.kept.clone()
     }
 
     fn build(&mut self) -> Result<Gate, String> {
@@ -103,7 +111,7 @@ impl Loader {
             let fetched = self.published.fetch(Instant::now()).await;
             instruments.failed.increment(fetched.failures);
             // Another generation: nothing that an old key verified is believed.
-            self.kept.is_stale |= fetched.changed;
+            self.is_stale |= fetched.changed;
             match self.refresh().await {
                 Ok(false) => told.clear(),
                 Ok(true) => {
@@ -127,20 +135,20 @@ impl Loader {
     async fn refresh(&mut self) -> Result<bool, String> {
         let secrets_changed = self.secrets.read().await?;
         let files_changed = self.files.have_changed();
-        if !secrets_changed && !files_changed && !self.kept.is_stale {
+        if !secrets_changed && !files_changed && !self.is_stale {
             return Ok(false);
         }
         // Until it succeeds it is tried again, though nothing changes any more.
-        self.kept.is_stale = true;
+        self.is_stale = true;
         let gate = self.build()?;
         self.gate.store(Arc::new(gate));
-        self.kept.is_stale = false;
+        self.is_stale = false;
         Ok(true)
     }
 }
 
 /// Limits count on while gates come and go.
-pub(super) type Counts = BTreeMap<String, Arc<dyn Limits>>;
+type Counts = BTreeMap<String, (config::Limits, Arc<dyn Limits>)>;
 
 fn needs_remote(config: &Config) -> bool {
     let jwks = config.token.values().any(|token| match &token.format {

@@ -4,54 +4,61 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::Mutex;
 
-use crate::admin::{Admin, Demo};
-use crate::cache::{Cache, StorageId};
+use crate::admin::{Admin, Demo, Reload};
+use crate::cache::Cache;
 use crate::config::{self, Config, LogFormat};
-use crate::delivery::Delivery;
-use crate::handler::{Handler, Parts, Route, Routes};
-use crate::storage::health::{Health, State};
+use crate::handler::Handler;
 use crate::storage::{self, Storage};
-use crate::telemetry::{AccessLog, Format, Instruments, Loaded};
-use crate::transport::{BindError, Drain, Limits, Listener, Transport, Workers};
+use crate::telemetry::{AccessLog, Format, Instruments};
+use crate::transport::{BindError, Drain, Limits, Transport, Workers};
 
 pub(crate) mod access;
 pub(crate) mod allocator;
 mod files;
+mod generation;
+mod listeners;
+mod reload;
+mod routes;
 mod secrets;
 mod settings;
 mod storages;
 mod tls;
 
+pub use reload::Reread;
+
+use generation::{Generation, House, Rest};
+use reload::Reloader;
+
 /// Everything wired, sockets bound, nothing accepted yet.
-#[derive(Debug)]
 pub struct App {
     viewers: Transport,
     operators: Transport,
     limits: Limits,
     drain_grace: Duration,
     drain_timeout: Duration,
+    house: House,
     handler: Handler,
     admin: Admin,
-    cache: Arc<Cache>,
-    health: Health,
-    access: access::Loader,
-    tls: tls::Loader,
-    instruments: Arc<Instruments>,
+    generation: Rest,
+    reread: Option<Reread>,
     log_writer: Option<std::thread::JoinHandle<()>>,
     background: Runtime,
 }
 
 /// What an app takes beyond its configuration.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Extras {
     /// Storages made elsewhere, by name: they take the place of what the configuration says of that name.
     pub storages: HashMap<String, Arc<dyn Storage>>,
     /// Paths of a title's manifests, for the player page.
     pub demo: Option<Demo>,
+    /// How the configuration is read again; without it, it is not.
+    pub reread: Option<Reread>,
 }
 
 /// Why an app cannot start.
@@ -91,58 +98,40 @@ impl App {
             .build()?;
         let instruments = Arc::new(Instruments::new());
 
-        let opened = background.block_on(storages::open(config, extras.storages, &instruments))?;
-        let health = Health::new(opened.iter().map(|s| (s.name.clone(), s.probed.clone())));
-        let ids: HashMap<&str, StorageId> =
-            opened.iter().map(|s| (s.name.as_str(), s.id)).collect();
-
+        let storages = generation::first_storages(config, extras.storages, &instruments);
+        let storages = background.block_on(storages)?;
         let memory = settings::shares(config);
         let cache = Cache::new(
             settings::cache(config, &memory),
-            opened.iter().map(|s| s.served.clone()).collect(),
+            generation::source(config, &storages),
             background.handle().clone(),
             instruments.clone(),
         );
-        let delivery = Delivery::new(
-            cache.clone(),
-            settings::compression(config, &memory),
-            background.handle().clone(),
-        );
-        let access = background.block_on(access::Loader::load(config))?;
-        let tls = background.block_on(tls::Loader::load(config))?;
         let (access_log, log_writer) = access_log(&config.log, &instruments)?;
-        let handler = Handler::new(Parts {
-            routes: routes(config, &ids, &instruments)?,
-            unrouted: Arc::new(instruments.route("-")),
-            gate: access.gate(),
-            delivery,
-            cors: settings::cors(config)?,
-            cache_control: settings::cache_control(config)?,
-            access_log,
+        let house = House {
+            background: background.handle().clone(),
             instruments: instruments.clone(),
-        });
-        let admin = Admin::new(
-            health.clone(),
-            cache.clone(),
-            instruments.clone(),
-            extras.demo,
-        );
-
+            cache: cache.clone(),
+            access_log,
+        };
+        let generation = background.block_on(Generation::make(&house, config, storages, None))?;
+        let health = generation.health.clone();
+        let (parts, generation) = generation.split();
+        let handler = Handler::new(parts);
+        let admin = Admin::new(health, cache.clone(), instruments, extras.demo);
         Ok(Self {
-            viewers: viewers(config, &access, &tls)?
+            viewers: listeners::viewers(config, &handler, &generation.tls)?
                 .sending_from(cache.arena().cloned())
                 .when_quiet(allocator::give_back),
-            operators: Transport::bind("operators", vec![operators(config)], 1)?,
+            operators: Transport::bind("operators", vec![listeners::operators(config)], 1)?,
             limits: settings::limits(config),
             drain_grace: config.server.drain_grace,
             drain_timeout: config.server.drain_timeout,
+            house,
             handler,
             admin,
-            cache,
-            health,
-            access,
-            tls,
-            instruments,
+            generation,
+            reread: extras.reread,
             log_writer,
             background,
         })
@@ -164,23 +153,24 @@ impl App {
     /// When the system refuses a thread.
     pub fn start(self) -> Result<Running, Error> {
         let (addrs, admin_addr) = (self.addrs().to_vec(), self.admin_addr());
-        self.background
-            .spawn(watch(self.health.clone(), self.instruments.clone()));
-        self.background
-            .spawn(upkeep(self.cache, self.health, self.instruments.clone()));
-        self.background
-            .spawn(self.access.watch(self.instruments.loads(Loaded::Access)));
-        self.background
-            .spawn(self.tls.watch(self.instruments.clone()));
+        let instruments = self.house.instruments.clone();
+        let cache = self.house.cache.clone();
+        self.background.spawn(upkeep(cache, instruments.clone()));
+        let reloader = Arc::new(Reloader {
+            current: Mutex::new(self.generation.look_after(&self.house)),
+            house: self.house,
+            handler: self.handler.clone(),
+            admin: self.admin.clone(),
+            reread: self.reread,
+        });
+        self.admin
+            .reloads_by(reload_on(self.background.handle(), &reloader));
         let (viewers_drain, viewers_draining) = Drain::new();
         let (operators_drain, operators_draining) = Drain::new();
-        let (limits, instruments) = (self.limits, self.instruments);
-        let viewers = self.viewers.serve(
-            self.handler,
-            limits.clone(),
-            instruments.clone(),
-            viewers_draining,
-        )?;
+        let limits = self.limits;
+        let viewers =
+            self.viewers
+                .serve(self.handler, limits.clone(), instruments, viewers_draining)?;
         let operators = self.operators.serve(
             self.admin.clone(),
             limits,
@@ -191,6 +181,7 @@ impl App {
             addrs,
             admin_addr,
             admin: self.admin,
+            reloader,
             viewers: (viewers_drain, viewers),
             operators: (operators_drain, operators),
             drain_grace: self.drain_grace,
@@ -201,12 +192,18 @@ impl App {
     }
 }
 
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "App({:?})", self.addrs())
+    }
+}
+
 /// An app that serves.
-#[derive(Debug)]
 pub struct Running {
     addrs: Vec<SocketAddr>,
     admin_addr: SocketAddr,
     admin: Admin,
+    reloader: Arc<Reloader>,
     viewers: (Drain, Workers),
     operators: (Drain, Workers),
     drain_grace: Duration,
@@ -225,6 +222,12 @@ pub enum Stopped {
     Drained,
     /// Some were still being served when the time was up.
     TimedOut,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Running({:?})", self.addrs)
+    }
 }
 
 impl Running {
@@ -248,6 +251,15 @@ impl Running {
         self.background.spawn(what);
     }
 
+    /// Reads the configuration again and takes it into use, all of it or nothing: what is served changes from the next
+    /// request on, everything cached is kept. It is told in the log how that went.
+    ///
+    /// # Errors
+    /// What is wrong with the new one. What was in use before goes on.
+    pub async fn reload(&self) -> Result<(), String> {
+        self.reloader.reload().await
+    }
+
     /// Stops: says so on `/readyz`, keeps accepting for the grace period, then lets every viewer finish
     /// within the drain timeout. Blocks. Operators are served to the last.
     pub fn stop(self) -> Stopped {
@@ -268,137 +280,13 @@ impl Running {
             return Stopped::TimedOut;
         }
         workers.join();
+        drop(self.reloader);
         self.background.shutdown_background();
         if let Some(writer) = self.log_writer {
             let _ = writer.join();
         }
         Stopped::Drained
     }
-}
-
-/// The listeners for viewers, and what load balancers say before a connection.
-fn viewers(
-    config: &Config,
-    access: &access::Loader,
-    tls: &tls::Loader,
-) -> Result<Transport, BindError> {
-    let listeners = listeners(config, tls);
-    let viewers = Transport::bind("viewers", listeners, settings::workers(config))?;
-    if !config.viewer.proxy_protocol {
-        return Ok(viewers);
-    }
-    let gate = access.gate();
-    Ok(viewers.introduced_by(move |peer| gate.load().identify.trusted.contains(peer)))
-}
-
-/// `server.listen`, then the others in the order of their names: so they are counted in requests and in [`routes`].
-fn listeners(config: &Config, tls: &tls::Loader) -> Vec<Listener> {
-    let plain = Listener {
-        name: "server".to_owned(),
-        addrs: config.server.listen.clone(),
-        tls: None,
-        http2: true,
-    };
-    let others = config.listener.iter().map(|(name, listener)| Listener {
-        name: name.clone(),
-        addrs: listener.listen.clone(),
-        tls: tls.of(name),
-        http2: listener.protocols.contains(&config::Protocol::Http2),
-    });
-    std::iter::once(plain).chain(others).collect()
-}
-
-fn operators(config: &Config) -> Listener {
-    Listener {
-        name: "admin".to_owned(),
-        addrs: vec![config.admin.listen],
-        tls: None,
-        http2: true,
-    }
-}
-
-async fn watch(health: Health, instruments: Arc<Instruments>) {
-    let changed = |name: &str, report: &storage::health::Report| {
-        let ready = f64::from(u8::from(report.state == State::Ready));
-        instruments.storage_ready(name).set(ready);
-        match &report.detail {
-            None => tracing::info!(storage = name, "storage is ready"),
-            Some(detail) => {
-                tracing::warn!(storage = name, state = ?report.state, detail, "storage is not ready")
-            }
-        }
-    };
-    health.watch(changed).await;
-}
-
-/// Once a second: what the cache and the histograms put off, and when credentials expire.
-async fn upkeep(cache: Arc<Cache>, health: Health, instruments: Arc<Instruments>) {
-    let mut tick = tokio::time::interval(Duration::from_secs(1));
-    loop {
-        tick.tick().await;
-        cache.upkeep();
-        instruments.upkeep();
-        for (name, at) in health.credentials_expire() {
-            let unix = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-            instruments.credentials_expire(name).set(unix.as_secs_f64());
-        }
-    }
-}
-
-/// The routes of every listener: a listener's own policy stands in where a route has none.
-fn routes(
-    config: &Config,
-    ids: &HashMap<&str, StorageId>,
-    instruments: &Instruments,
-) -> Result<Vec<Routes>, Error> {
-    let policies = config
-        .listener
-        .values()
-        .map(|listener| listener.access.as_ref());
-    let policies = std::iter::once(None).chain(policies);
-    let routes = policies.map(|policy| routes_of(config, ids, instruments, policy));
-    routes.collect()
-}
-
-fn routes_of(
-    config: &Config,
-    ids: &HashMap<&str, StorageId>,
-    instruments: &Instruments,
-    policy: Option<&String>,
-) -> Result<Routes, Error> {
-    let route = |route: &config::Route| {
-        let storage = ids.get(route.storage.as_str()).copied().ok_or_else(|| {
-            Error::Config(format!(
-                "route {}: there is no storage.{}",
-                route.path, route.storage
-            ))
-        })?;
-        let access = route.access.as_ref().or(policy);
-        Ok(Route {
-            path: route.path.as_str().into(),
-            storage,
-            strip_prefix: route.strip_prefix,
-            prepend: route.prepend.clone(),
-            policy: access.and_then(|access| config.access.keys().position(|name| name == access)),
-            takes_prefix: access.is_some_and(|access| takes_prefix(config, access)),
-            instruments: Arc::new(instruments.route(&route.path)),
-            access: Arc::new(instruments.access(access.map_or("-", String::as_str))),
-        })
-    };
-    let routes = config
-        .route
-        .iter()
-        .map(route)
-        .collect::<Result<_, Error>>()?;
-    Ok(Routes::new(routes))
-}
-
-/// Whether a policy takes tokens that stand before the path.
-fn takes_prefix(config: &Config, access: &str) -> bool {
-    let tokens = config.access.get(access).map(|access| &access.tokens);
-    let named = |name: &String| config.token.get(name);
-    let takes = |token: &config::Token| token.carriers.contains(&config::Carrier::Path);
-    tokens.is_some_and(|tokens| tokens.iter().filter_map(named).any(takes))
 }
 
 type Log = (AccessLog, Option<std::thread::JoinHandle<()>>);
@@ -416,4 +304,33 @@ fn access_log(log: &config::Log, instruments: &Arc<Instruments>) -> Result<Log, 
     };
     let (log, writer) = AccessLog::to(out, format, instruments.clone())?;
     Ok((log, Some(writer)))
+}
+
+/// Once a second: what the cache and the histograms put off.
+async fn upkeep(cache: Arc<Cache>, instruments: Arc<Instruments>) {
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        tick.tick().await;
+        cache.upkeep();
+        instruments.upkeep();
+    }
+}
+
+/// Operators ask on a thread of their own; the work is done behind.
+fn reload_on(background: &Handle, reloader: &Arc<Reloader>) -> Reload {
+    // The log ends when nobody holds it any more, and a reloader holds it: operators, who are served to the last, do not.
+    let (background, reloader) = (background.clone(), Arc::downgrade(reloader));
+    Reload::new(move || {
+        let reloader = reloader.upgrade();
+        let reloading = background.spawn(async move {
+            match reloader {
+                Some(reloader) => reloader.reload().await,
+                None => Err("the server is stopping".to_owned()),
+            }
+        });
+        Box::pin(async move {
+            let panicked = |_| Err("the server failed to reload: see its log".to_owned());
+            reloading.await.unwrap_or_else(panicked)
+        })
+    })
 }

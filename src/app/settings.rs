@@ -49,11 +49,14 @@ pub(super) fn cache(config: &Config, shares: &Shares) -> Settings {
         fill_timeout: cache.fill_timeout,
         fill_attempts: cache.fill_attempts,
         versions_memory: shares.versions,
-        absent: config.freshness.absent,
-        rules: Rules {
-            classes: Class::ALL.map(|class| lifetimes(policy(&config.freshness, class))),
-            honour_object: config.freshness.honour_object_cache_control,
-        },
+    }
+}
+
+pub(super) fn rules(freshness: &Freshness) -> Rules {
+    Rules {
+        absent: freshness.absent,
+        classes: Class::ALL.map(|class| lifetimes(policy(freshness, class))),
+        honour_object: freshness.honour_object_cache_control,
     }
 }
 

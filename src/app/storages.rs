@@ -1,6 +1,6 @@
 //! Opens the storages of the configuration.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,42 +12,109 @@ use crate::storage::s3::Timeouts;
 use crate::storage::{self, Directory, Limit, Memory, Retry, S3, S3Options, Storage, retry};
 use crate::telemetry::{Instruments, StorageInstruments};
 
-/// A storage in its three roles.
-pub(super) struct Opened {
-    pub(super) id: StorageId,
-    pub(super) name: String,
+/// A storage that is open.
+#[derive(Clone)]
+struct Opened {
+    id: StorageId,
+    settings: config::Storage,
     /// What readiness asks: the bare storage, so that a probe neither waits for viewers nor counts as one.
-    pub(super) probed: Arc<dyn Storage>,
-    /// What the cache reads from: observed, limited, retried.
-    pub(super) served: Arc<dyn Storage>,
+    probed: Arc<dyn Storage>,
 }
 
-pub(super) async fn open(
-    config: &Config,
-    mut ready_made: HashMap<String, Arc<dyn Storage>>,
-    instruments: &Instruments,
-) -> Result<Vec<Opened>, Error> {
-    let mut opened = Vec::new();
-    for (index, (name, settings)) in config.storage.iter().enumerate() {
-        let id = StorageId(
-            u16::try_from(index).map_err(|_| Error::Config("more than 65,536 storages".into()))?,
-        );
-        let bare = match ready_made.remove(name) {
-            Some(storage) => storage,
-            None => bare(settings).await.map_err(|source| Error::Storage {
-                name: name.clone(),
-                source,
-            })?,
+/// Every storage of a configuration.
+#[derive(Clone, Default)]
+pub(super) struct Storages {
+    by_name: BTreeMap<String, Opened>,
+    /// What the cache reads from, observed, limited, retried: every storage there ever was, by its id, for
+    /// what is cached of one must not be taken for another's.
+    table: Vec<Arc<dyn Storage>>,
+}
+
+impl Storages {
+    /// Those of a configuration: ready-made ones, those of `before` that stay as they are, and the rest opened. One
+    /// that goes on to mean the same place keeps its id, and so all that is cached of it.
+    ///
+    /// # Errors
+    /// Where one cannot be opened.
+    pub(super) async fn open(
+        config: &Config,
+        before: &Self,
+        mut ready_made: HashMap<String, Arc<dyn Storage>>,
+        instruments: &Instruments,
+    ) -> Result<Self, Error> {
+        let mut all = Self {
+            by_name: BTreeMap::new(),
+            table: before.table.clone(),
         };
-        let served = decorate(bare.clone(), settings, instruments.storage(name));
-        opened.push(Opened {
-            id,
-            name: name.clone(),
-            probed: bare.clone(),
-            served,
-        });
+        for (name, settings) in &config.storage {
+            let known = before.by_name.get(name);
+            let known = known.filter(|known| same_place(&known.settings, settings));
+            if let Some(known) = known.filter(|known| known.settings == *settings) {
+                all.by_name.insert(name.clone(), known.clone());
+                continue;
+            }
+            let same_kind = known.filter(|known| known.settings.kind == settings.kind);
+            let bare = match (ready_made.remove(name), same_kind) {
+                (Some(storage), _) => storage,
+                (None, Some(known)) => known.probed.clone(),
+                (None, None) => bare(settings).await.map_err(|source| Error::Storage {
+                    name: name.clone(),
+                    source,
+                })?,
+            };
+            let served = decorate(bare.clone(), settings, instruments.storage(name));
+            let id = match known {
+                Some(known) => known.id,
+                None => all.next_id()?,
+            };
+            match all.table.get_mut(usize::from(id.0)) {
+                Some(place) => *place = served,
+                None => all.table.push(served),
+            }
+            let opened = Opened {
+                id,
+                settings: settings.clone(),
+                probed: bare,
+            };
+            all.by_name.insert(name.clone(), opened);
+        }
+        Ok(all)
     }
-    Ok(opened)
+
+    fn next_id(&self) -> Result<StorageId, Error> {
+        let next = u16::try_from(self.table.len());
+        let full = |_| Error::Config("65,536 storages were configured so far: restart".to_owned());
+        next.map(StorageId).map_err(full)
+    }
+
+    /// The id of one, by its name.
+    pub(super) fn id(&self, name: &str) -> Option<StorageId> {
+        Some(self.by_name.get(name)?.id)
+    }
+
+    /// Every storage, by id.
+    pub(super) fn table(&self) -> Vec<Arc<dyn Storage>> {
+        self.table.clone()
+    }
+
+    /// What readiness asks.
+    pub(super) fn probed(&self) -> impl Iterator<Item = (String, Arc<dyn Storage>)> {
+        let probed = |(name, opened): (&String, &Opened)| (name.clone(), opened.probed.clone());
+        self.by_name.iter().map(probed)
+    }
+}
+
+/// Whether two configurations of a storage mean the same objects. How they are reached may differ.
+fn same_place(a: &config::Storage, b: &config::Storage) -> bool {
+    match (&a.kind, &b.kind) {
+        (StorageKind::Memory, StorageKind::Memory) => true,
+        (StorageKind::Directory { path: a }, StorageKind::Directory { path: b }) => a == b,
+        (StorageKind::S3(a), StorageKind::S3(b)) => {
+            (&a.bucket, &a.region, &a.endpoint, &a.prefix)
+                == (&b.bucket, &b.region, &b.endpoint, &b.prefix)
+        }
+        _ => false,
+    }
 }
 
 async fn bare(settings: &config::Storage) -> Result<Arc<dyn Storage>, storage::Error> {

@@ -20,16 +20,24 @@ pub(super) struct Loader {
     config: Arc<Config>,
     secrets: Secrets,
     files: Files,
-    /// What was read last.
-    certificates: BTreeMap<String, Certificate>,
-    listeners: BTreeMap<String, Listener>,
+    made: Made,
     /// Something changed that is not in use yet.
     is_stale: bool,
 }
 
+/// What a loader has made.
+#[derive(Clone, Default)]
+pub(super) struct Made {
+    certificates: BTreeMap<String, Certificate>,
+    listeners: BTreeMap<String, Listener>,
+}
+
 /// A listener with TLS.
+#[derive(Clone)]
 struct Listener {
     tls: Arc<Tls>,
+    /// What it is to have from now on.
+    terms: Terms,
     tickets: Tickets,
     /// Whom the tickets were given to: who was let in by others must not come back on one.
     clients: Option<Arc<Clients>>,
@@ -47,20 +55,21 @@ impl Loader {
     /// # Errors
     /// Where anything that the configuration names cannot be had, or is wrong. A certificate that is not valid now is
     /// told, and served: listeners without TLS must not go down with it.
-    pub(super) async fn load(config: &Config) -> Result<Self, Error> {
+    ///
+    /// Listeners that were there `before` get nothing of it until [`Loader::commit`].
+    pub(super) async fn load(config: &Config, before: &Made) -> Result<Self, Error> {
         let references = references(config);
         let manager = manager(&references)?;
         let mut loader = Self {
             secrets: Secrets::new(references, manager, config.viewer.reload_remote),
             files: Files::default(),
-            certificates: BTreeMap::new(),
-            listeners: BTreeMap::new(),
+            made: before.clone(),
             is_stale: false,
             config: Arc::new(config.clone()),
         };
         loader.secrets.read().await.map_err(Error::Config)?;
         loader.build().map_err(Error::Config)?;
-        for (name, certificate) in &loader.certificates {
+        for (name, certificate) in &loader.made.certificates {
             if !certificate.is_valid(SystemTime::now()) {
                 tracing::error!(
                     certificate = name,
@@ -73,13 +82,25 @@ impl Loader {
 
     /// The terms of a listener, now and later; `None` for one without TLS.
     pub(super) fn of(&self, listener: &str) -> Option<Arc<Tls>> {
-        self.listeners.get(listener).map(|of| of.tls.clone())
+        self.made.listeners.get(listener).map(|of| of.tls.clone())
+    }
+
+    /// What a loader for the next configuration goes on with.
+    pub(super) fn made(&self) -> Made {
+        self.made.clone()
+    }
+
+    /// Takes what was loaded into use.
+    pub(super) fn commit(&self) {
+        for listener in self.made.listeners.values() {
+            listener.tls.renew(listener.terms.clone());
+        }
     }
 
     /// Looks for changes for as long as the process runs. A change that cannot be used is told once; what was loaded
     /// before goes on.
     pub(super) async fn watch(mut self, instruments: Arc<Instruments>) {
-        if self.listeners.is_empty() {
+        if self.made.listeners.is_empty() {
             return;
         }
         let loads = instruments.loads(Loaded::Tls);
@@ -112,7 +133,7 @@ impl Loader {
     fn tell(&self, instruments: &Instruments, loads: &LoadInstruments) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         loads.at.set(now.unwrap_or_default().as_secs_f64());
-        for (name, certificate) in &self.certificates {
+        for (name, certificate) in &self.made.certificates {
             instruments.certificate_ends(name, certificate.ends());
         }
     }
@@ -126,11 +147,12 @@ impl Loader {
         // Until it succeeds it is tried again, though nothing changes any more.
         self.is_stale = true;
         self.build()?;
+        self.commit();
         self.is_stale = false;
         Ok(true)
     }
 
-    /// Makes everything anew, and only then takes any of it into use.
+    /// Makes everything anew, or nothing.
     fn build(&mut self) -> Result<(), String> {
         let config = self.config.clone();
         let mut certificates = BTreeMap::new();
@@ -147,21 +169,19 @@ impl Loader {
                 made.push((name, terms));
             }
         }
-        self.certificates = certificates;
+        self.made.certificates = certificates;
         for (name, (terms, tickets, clients)) in made {
-            let tls = match self.listeners.get(name) {
-                None => Arc::new(Tls::new(terms)),
-                Some(listener) => {
-                    listener.tls.renew(terms);
-                    listener.tls.clone()
-                }
+            let tls = match self.made.listeners.get(name) {
+                None => Arc::new(Tls::new(terms.clone())),
+                Some(listener) => listener.tls.clone(),
             };
             let listener = Listener {
                 tls,
+                terms,
                 tickets,
                 clients,
             };
-            self.listeners.insert(name.clone(), listener);
+            self.made.listeners.insert(name.clone(), listener);
         }
         Ok(())
     }
@@ -184,7 +204,7 @@ impl Loader {
         let made = Certificate::from_pem(chain.reveal(), key.reveal(), ocsp);
         let made = made.map_err(|problem| problem.to_string())?;
         let now = SystemTime::now();
-        let before = self.certificates.get(name);
+        let before = self.made.certificates.get(name);
         if before.is_some_and(|before| before.is_valid(now)) && !made.is_valid(now) {
             return Err(
                 "the new one is not valid now, the one in use is: replace it again".to_owned(),
@@ -204,7 +224,7 @@ impl Loader {
             (Some(known), Some(new)) => Arc::ptr_eq(known, new),
             (known, new) => known.is_none() && new.is_none(),
         };
-        let known = self.listeners.get(name).filter(same);
+        let known = self.made.listeners.get(name).filter(same);
         let tickets = known.map(|known| known.tickets.clone());
         let tickets = match tickets {
             Some(tickets) => tickets,

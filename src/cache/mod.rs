@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use moka::sync::Cache as Moka;
 use tokio::runtime::Handle;
 
@@ -70,15 +71,22 @@ pub struct Settings {
     pub fill_attempts: u32,
     /// Memory for what is known of assets, absences included.
     pub versions_memory: u64,
-    /// How long an asset counts as absent once storage said so.
-    pub absent: Duration,
-    /// How long each class lives.
+}
+
+/// What may change while everything cached is kept.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Where assets are read from; [`StorageId`]s index them. An id never comes to mean another place.
+    pub storages: Vec<Arc<dyn Storage>>,
+    /// How long what is read lives.
     pub rules: Rules,
 }
 
-/// How long each class of assets lives.
+/// How long assets live.
 #[derive(Debug, Clone)]
 pub struct Rules {
+    /// How long an asset counts as absent once storage said so.
+    pub absent: Duration,
     /// By [`Class`], in the order of [`Class::ALL`].
     pub classes: [Lifetimes; Class::ALL.len()],
     /// Whether an object's own Cache-Control changes its lifetimes.
@@ -128,7 +136,7 @@ pub struct Version {
 #[derive(Debug)]
 pub struct Cache {
     settings: Settings,
-    storages: Vec<Arc<dyn Storage>>,
+    source: ArcSwap<Source>,
     background: Handle,
     instruments: Arc<Instruments>,
     versions: Moka<AssetKey, Entry>,
@@ -174,11 +182,10 @@ pub struct Usage {
 }
 
 impl Cache {
-    /// An empty cache in front of `storages`, which [`StorageId`]s index. What nobody waits
-    /// for runs on `background`; fills run on the runtime of whoever asks first.
+    /// An empty cache in front of `source`. What nobody waits for runs on `background`; fills run on the runtime of whoever asks first.
     pub fn new(
         settings: Settings,
-        storages: Vec<Arc<dyn Storage>>,
+        source: Source,
         background: Handle,
         instruments: Arc<Instruments>,
     ) -> Arc<Self> {
@@ -194,7 +201,7 @@ impl Cache {
             .build();
         Arc::new(Self {
             settings,
-            storages,
+            source: ArcSwap::from_pointee(source),
             background,
             instruments,
             versions,
@@ -203,6 +210,11 @@ impl Cache {
             flights: Mutex::default(),
             opens: Mutex::default(),
         })
+    }
+
+    /// From now on reads from `source`, and lets everything live as long as that says.
+    pub fn renew(&self, source: Source) {
+        self.source.store(Arc::new(source));
     }
 
     /// Size of a block in bytes.
@@ -217,9 +229,10 @@ impl Cache {
 
     /// How long a version lives, by its class and its own Cache-Control.
     pub fn lifetimes(&self, version: &Version) -> Lifetimes {
-        let class = self.settings.rules.classes[version.class() as usize];
+        let source = self.source.load();
+        let class = source.rules.classes[version.class() as usize];
         match &version.meta.cache_control {
-            Some(own) if self.settings.rules.honour_object => class.overridden_by(own),
+            Some(own) if source.rules.honour_object => class.overridden_by(own),
             _ => class,
         }
     }
@@ -286,8 +299,8 @@ impl Cache {
         })
     }
 
-    fn storage(&self, key: &AssetKey) -> &Arc<dyn Storage> {
-        &self.storages[usize::from(key.storage.0)]
+    fn storage(&self, key: &AssetKey) -> Arc<dyn Storage> {
+        self.source.load().storages[usize::from(key.storage.0)].clone()
     }
 
     fn flights(&self) -> MutexGuard<'_, HashMap<BlockKey, Arc<Block>>> {

@@ -60,13 +60,14 @@ impl Cache {
             return self.ask(key, None, first).await;
         };
         let age = now.saturating_duration_since(entry.confirmed);
+        let absent = self.source.load().rules.absent;
         let version = match &entry.known {
             Known::Present(version) => version.clone(),
-            Known::Absent if age < self.settings.absent => {
+            Known::Absent if age < absent => {
                 let lookup = Lookup {
                     status: Status::Hit,
                     age,
-                    ttl: self.settings.absent - age,
+                    ttl: absent - age,
                     ..Lookup::BYPASS
                 };
                 return Err(Failure {
@@ -326,7 +327,7 @@ impl Inquiry {
         self.told.send_replace(Some(answer));
     }
 
-    fn storage(&self) -> &Arc<dyn Storage> {
+    fn storage(&self) -> Arc<dyn Storage> {
         self.cache.storage(&self.key)
     }
 }

@@ -50,6 +50,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let extras = Extras {
         storages: [(NAME.to_owned(), storage)].into(),
         demo: Some(demo.clone()),
+        reread: None,
     };
     let running = start(&config, extras)?;
     let admin = reachable(running.admin_addr());

@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Unusable, init_log, load_config};
-use crate::app::{self, App, Extras, Running, Stopped};
+use crate::app::{self, App, Extras, Reread, Running, Stopped};
 use crate::config::{Config, Route, Storage, StorageKind};
 
 #[derive(Debug, clap::Args)]
@@ -29,8 +30,22 @@ pub(super) struct Args {
 
 /// Serves until a signal says stop.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let mut config = load_config(args.config)?;
-    if let Some(folder) = args.media {
+    let config = configure(&args)?;
+    init_log(&config)?;
+    let reread: Reread = Arc::new(move || configure(&args).map_err(|error| format!("{error:#}")));
+    let extras = Extras {
+        reread: Some(reread),
+        ..Extras::default()
+    };
+    let running = start(&config, extras)?;
+    tracing::info!(listen = ?running.addrs(), admin = %running.admin_addr(), "serving");
+    until_stopped(running)
+}
+
+/// What the file, the environment and the command line say together.
+fn configure(args: &Args) -> anyhow::Result<Config> {
+    let mut config = load_config(args.config.clone())?;
+    if let Some(folder) = args.media.clone() {
         config.storage.insert(MEDIA.into(), folder_storage(folder));
         config.route = vec![Route {
             path: "/".into(),
@@ -40,16 +55,13 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             access: None,
         }];
     }
-    override_addresses(&mut config, args.listen, args.admin);
+    override_addresses(&mut config, args.listen.clone(), args.admin);
     config.require_storage().map_err(|error| {
         Unusable::from(format!(
             "{error}; or serve a folder: caudal serve --media DIR"
         ))
     })?;
-    init_log(&config)?;
-    let running = start(&config, Extras::default())?;
-    tracing::info!(listen = ?running.addrs(), admin = %running.admin_addr(), "serving");
-    until_stopped(running)
+    Ok(config)
 }
 
 /// The storage and the route that `--media` makes.
@@ -84,20 +96,26 @@ pub(super) fn start(config: &Config, extras: Extras) -> anyhow::Result<Running> 
     Ok(app.start()?)
 }
 
-/// Serves until SIGTERM or SIGINT, then drains. A second signal ends the process at once.
+/// Serves until SIGTERM or SIGINT, then drains; a second signal ends the process at once. SIGHUP reads the configuration
+/// again.
 pub(super) fn until_stopped(running: Running) -> anyhow::Result<ExitCode> {
-    let (mut terminate, mut interrupt) = running
+    let (mut terminate, mut interrupt, mut hang_up) = running
         .wait_for(async {
             std::io::Result::Ok((
                 signal(SignalKind::terminate())?,
                 signal(SignalKind::interrupt())?,
+                signal(SignalKind::hangup())?,
             ))
         })
         .context("cannot wait for signals")?;
     running.wait_for(async {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => return,
+                _ = interrupt.recv() => return,
+                // It has told in the log how that went.
+                _ = hang_up.recv() => drop(running.reload().await),
+            }
         }
     });
     tracing::info!("stopping: viewers finish first; a second signal stops at once");

@@ -13,6 +13,7 @@ mod env;
 mod error;
 mod file;
 mod format;
+mod fixed;
 mod freshness;
 mod listener;
 mod relations;

@@ -1,5 +1,6 @@
 //! Answers one request. Read [`Handler::handle`] first: it is the whole pipeline, in order.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -38,7 +39,7 @@ use route::Routed;
 
 /// Answers viewers' requests. Cheap to clone: every connection has one.
 #[derive(Debug, Clone)]
-pub struct Handler(Arc<Parts>);
+pub struct Handler(Arc<ArcSwap<Parts>>);
 
 /// What a handler is made of.
 #[derive(Debug)]
@@ -50,7 +51,7 @@ pub struct Parts {
     /// Who may see what. Swapped as a whole when a file or a secret of it changes.
     pub gate: Arc<ArcSwap<Gate>>,
     /// Assets to bytes.
-    pub delivery: Delivery,
+    pub delivery: Arc<Delivery>,
     /// What browsers of other origins may do.
     pub cors: Cors,
     /// What caches on the way are told.
@@ -61,44 +62,55 @@ pub struct Parts {
     pub instruments: Arc<Instruments>,
 }
 
-impl Parts {
-    /// The routes of the listener that a request came to.
-    fn routes_of(&self, request: &Request) -> &Routes {
-        &self.routes[request.peer.listener]
-    }
-}
-
 /// How often a request starts over because the object was replaced before its first byte was sent.
 const RESTARTS: usize = 2;
 
 impl Handler {
     /// A handler of these parts.
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+        Self(Arc::new(ArcSwap::from_pointee(parts)))
+    }
+
+    /// From the next request on, these parts. Requests under way end with those they began with.
+    pub fn renew(&self, parts: Parts) {
+        self.0.store(Arc::new(parts));
+    }
+
+    /// Whether that peer's word about the viewer is taken.
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        self.0.load().gate.load().identify.trusted.contains(peer)
     }
 
     /// Answers a request: admit → route → grant → open → conditional → range → reply; whatever the answer, CORS is
     /// added and its body is recorded to the end.
     pub async fn handle(&self, request: Request) -> Response {
-        let mut record = Record::begin(&request, &self.0);
-        let mut answer = match self.story(&request, &mut record).await {
+        let parts = self.0.load_full();
+        let mut record = Record::begin(&request, &parts);
+        let mut answer = match parts.story(&request, &mut record).await {
             Ok(response) => response,
             Err(error) => {
-                let refusal = error::reply(&error, record.lookup(), &self.0.cache_control.absent);
+                let refusal = error::reply(&error, record.lookup(), &parts.cache_control.absent);
                 record.refused(&error, refusal.status);
                 refusal
             }
         };
-        self.0.cors.allow(&mut answer.headers);
+        parts.cors.allow(&mut answer.headers);
         record.finish(answer)
+    }
+}
+
+impl Parts {
+    /// The routes of the listener that a request came to.
+    fn routes_of(&self, request: &Request) -> &Routes {
+        &self.routes[request.peer.listener]
     }
 
     async fn story(&self, request: &Request, record: &mut Record) -> Result<Response, Error> {
         let method = admit::admit(request)?;
-        let routed = self.0.routes_of(request).find(request.uri.path())?;
+        let routed = self.routes_of(request).find(request.uri.path())?;
         record.routed(&routed);
         if method == admit::Method::Options {
-            return Ok(cors::preflight(&self.0.cors));
+            return Ok(cors::preflight(&self.cors));
         }
         let leave = self.grant(request, &routed, record).await?;
         let asked = Asked::of(request, method);
@@ -120,7 +132,7 @@ impl Handler {
         routed: &Routed,
         record: &mut Record,
     ) -> Result<Leave, Error> {
-        let gate = self.0.gate.load_full();
+        let gate = self.gate.load_full();
         let seen = gate.see(request.peer.addr.ip(), &request.headers);
         record.seen(seen.viewer.ip);
         if routed.policy.is_none() {
@@ -143,11 +155,10 @@ impl Handler {
         asked: &Asked,
         record: &mut Record,
     ) -> Result<Response, Error> {
-        let parts = &*self.0;
-        let opened = parts.delivery.open(asked.of_asset(routed)).await;
+        let opened = self.delivery.open(asked.of_asset(routed)).await;
         let mut content = opened.inspect_err(|failure| record.found(failure.lookup))?;
         record.found(content.lookup);
-        let head = Head::of(&content, &parts.cache_control);
+        let head = Head::of(&content, &self.cache_control);
         match conditional::judge(&request.headers, &content) {
             Verdict::NotModified => return Ok(head.not_modified(&content)),
             Verdict::PreconditionFailed => return Err(Error::PreconditionFailed),

@@ -17,8 +17,8 @@ const IMPATIENT_PAUSE: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The states of every storage. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Health(Arc<Vec<Watched>>);
+#[derive(Debug, Clone, Default)]
+pub struct Health(Arc<Vec<Arc<Watched>>>);
 
 #[derive(Debug)]
 struct Watched {
@@ -54,13 +54,16 @@ pub enum State {
 impl Health {
     /// Storages by name, not asked yet.
     pub fn new(storages: impl IntoIterator<Item = (String, Arc<dyn Storage>)>) -> Self {
-        let watched = |(name, storage)| Watched {
-            name,
-            storage,
-            report: RwLock::new(Report {
-                state: State::Starting,
-                detail: None,
-            }),
+        Self::default().renewed(storages)
+    }
+
+    /// Other storages. What is known of those that stay is not forgotten.
+    pub fn renewed(&self, storages: impl IntoIterator<Item = (String, Arc<dyn Storage>)>) -> Self {
+        let watched = |(name, storage): (String, Arc<dyn Storage>)| {
+            let stays =
+                |known: &&Arc<Watched>| known.name == name && Arc::ptr_eq(&known.storage, &storage);
+            let stays = self.0.iter().find(stays).cloned();
+            stays.unwrap_or_else(|| Arc::new(Watched::new(name, storage)))
         };
         Self(Arc::new(storages.into_iter().map(watched).collect()))
     }
@@ -95,6 +98,17 @@ impl Health {
 }
 
 impl Watched {
+    fn new(name: String, storage: Arc<dyn Storage>) -> Self {
+        Self {
+            name,
+            storage,
+            report: RwLock::new(Report {
+                state: State::Starting,
+                detail: None,
+            }),
+        }
+    }
+
     async fn keep_asking(&self, changed: &(impl Fn(&str, &Report) + Sync)) {
         loop {
             let before = self.report();

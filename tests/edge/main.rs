@@ -9,6 +9,7 @@ mod cache;
 mod harness;
 mod http;
 mod lifecycle;
+mod reload;
 mod rest;
 mod s3;
 mod server;

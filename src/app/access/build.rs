@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use http::{HeaderName, StatusCode};
@@ -34,31 +35,39 @@ const VERIFIED_BYTES: usize = 64 << 20;
 /// Tokens for one use that are remembered.
 const REPLAYS: usize = 200_000;
 
-/// What goes on while gates come and go.
-pub(super) struct Kept {
+/// What goes on while gates come and go, and configurations too.
+#[derive(Clone)]
+pub(in crate::app) struct Kept {
     verified: Arc<Verified>,
     replays: Arc<Replays>,
     limits: Counts,
-    generation: u64,
-    /// Something changed that no gate has been made of yet.
-    pub(super) is_stale: bool,
+    /// Of gates: what was verified for one is not believed by another.
+    generation: Arc<AtomicU64>,
 }
 
 impl Kept {
-    pub(super) fn new(config: &Config) -> Result<Self, String> {
-        let count = |n: usize| NonZeroUsize::new(n).unwrap_or(NonZeroUsize::MIN);
+    /// For a configuration, and what was kept under the one before it. Limits that say the same count on.
+    pub(super) fn new(config: &Config, before: Option<&Self>) -> Result<Self, String> {
         let mut limits = Counts::new();
         for (name, configured) in &config.limits {
-            let counts = Local::new(&settings(configured), Instant::now());
-            let counts = counts.map_err(|error| format!("limits.{name}: {error}"))?;
-            limits.insert(name.clone(), Arc::new(counts));
+            let same = before.and_then(|before| before.limits.get(name));
+            let counts = match same.filter(|(settings, _)| settings == configured) {
+                Some((_, counts)) => counts.clone(),
+                None => {
+                    let counts = Local::new(&settings(configured), Instant::now());
+                    Arc::new(counts.map_err(|error| format!("limits.{name}: {error}"))?)
+                }
+            };
+            limits.insert(name.clone(), (configured.clone(), counts));
         }
-        Ok(Self {
-            verified: Arc::new(Verified::new(count(VERIFIED), VERIFIED_BYTES)),
-            replays: Arc::new(Replays::new(count(REPLAYS))),
-            limits,
-            generation: 0,
-            is_stale: false,
+        Ok(match before.cloned() {
+            Some(before) => Self { limits, ..before },
+            None => Self {
+                verified: Arc::new(Verified::new(count(VERIFIED), VERIFIED_BYTES)),
+                replays: Arc::new(Replays::new(count(REPLAYS))),
+                limits,
+                generation: Arc::default(),
+            },
         })
     }
 
@@ -66,6 +75,10 @@ impl Kept {
     pub(super) fn upkeep(&self, now: i64) {
         self.verified.forget_expired(now);
     }
+}
+
+fn count(n: usize) -> NonZeroUsize {
+    NonZeroUsize::new(n).unwrap_or(NonZeroUsize::MIN)
 }
 
 fn settings(limits: &config::Limits) -> Settings {
@@ -91,7 +104,8 @@ struct Parts<'a> {
     config: &'a Config,
     secrets: &'a Secrets,
     files: &'a mut Files,
-    kept: &'a mut Kept,
+    kept: &'a Kept,
+    generation: u64,
     schemes: BTreeMap<&'a str, Arc<Scheme>>,
     /// What there is somebody to tell of viewers.
     told: Facts,
@@ -103,9 +117,9 @@ pub(super) fn gate(
     secrets: &Secrets,
     files: &mut Files,
     published: &mut Published,
-    kept: &mut Kept,
+    kept: &Kept,
 ) -> Result<Gate, String> {
-    kept.generation += 1;
+    let generation = kept.generation.fetch_add(1, Ordering::Relaxed) + 1;
     kept.verified.clear();
     let mut schemes = BTreeMap::new();
     for (name, token) in &config.token {
@@ -131,6 +145,7 @@ pub(super) fn gate(
         secrets,
         files,
         kept,
+        generation,
         schemes,
         told: told(&identify, locator.as_deref()),
     };
@@ -218,7 +233,7 @@ impl Parts<'_> {
             }
             config::Requirement::Limits => {
                 let name = access.limits.as_ref().ok_or_else(missing)?;
-                let counts = self.kept.limits.get(name).ok_or_else(missing)?;
+                let (_, counts) = self.kept.limits.get(name).ok_or_else(missing)?;
                 let pace = self.config.limits.get(name).and_then(pace);
                 Requirement::Limits(Moderation {
                     limits: counts.clone(),
@@ -256,7 +271,7 @@ impl Parts<'_> {
         let schemes = access.tokens.iter();
         let schemes = schemes.filter_map(|name| self.schemes.get(name.as_str()).cloned());
         Ok(Tokens {
-            generation: self.kept.generation,
+            generation: self.generation,
             schemes: schemes.collect(),
             skew: access.clock_skew,
             revoked,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -28,6 +28,8 @@ pub(crate) struct Server {
     /// Of every listener, `addr` first.
     pub(crate) addrs: Vec<SocketAddr>,
     pub(crate) admin: SocketAddr,
+    /// What it reads when it is told to read its configuration again.
+    text: Arc<Mutex<String>>,
 }
 
 /// An answer, read whole.
@@ -47,11 +49,10 @@ impl Server {
 
     /// A server by configuration, on ports of the system's choice.
     pub(crate) fn start(text: &str, storages: HashMap<String, Arc<dyn Storage>>) -> Self {
-        let mut config = Config::from_toml(text, std::iter::empty()).expect("the test's config");
-        config.server.listen = vec!["127.0.0.1:0".parse().unwrap()];
-        config.server.drain_timeout = Duration::from_secs(2);
-        config.admin.listen = "127.0.0.1:0".parse().unwrap();
-        config.log.access = false;
+        let config = configure(text).expect("the test's config");
+        let text = Arc::new(Mutex::new(text.to_owned()));
+        let shared = text.clone();
+        let reread = Arc::new(move || configure(&shared.lock().unwrap()));
         // A runtime cannot be made from within one.
         let running = std::thread::spawn(move || {
             let app = App::load(
@@ -59,6 +60,7 @@ impl Server {
                 Extras {
                     storages,
                     demo: None,
+                    reread: Some(reread),
                 },
             )
             .expect("the app loads");
@@ -71,6 +73,7 @@ impl Server {
             addr: addrs[0],
             addrs,
             admin,
+            text,
         }
     }
 
@@ -96,11 +99,33 @@ impl Server {
             .sum()
     }
 
+    /// Has it read another configuration, as SIGHUP would.
+    pub(crate) async fn reload(&self, text: &str) -> Result<(), String> {
+        *self.text.lock().unwrap() = text.to_owned();
+        let answer = ask(self.admin, Method::POST, "/reload", &[]).await;
+        match answer.status.as_u16() {
+            200 => Ok(()),
+            422 => Err(answer.text()),
+            status => panic!("{status} {}", answer.text()),
+        }
+    }
+
     /// Stops it as SIGTERM would.
     pub(crate) fn stop(mut self) -> Stopped {
         let running = self.running.take().unwrap();
         std::thread::spawn(move || running.stop()).join().unwrap()
     }
+}
+
+/// A test's configuration, on ports of the system's choice.
+fn configure(text: &str) -> Result<Config, String> {
+    let config = Config::from_toml(text, std::iter::empty());
+    let mut config = config.map_err(|error| error.to_string())?;
+    config.server.listen = vec!["127.0.0.1:0".parse().unwrap()];
+    config.server.drain_timeout = Duration::from_secs(2);
+    config.admin.listen = "127.0.0.1:0".parse().unwrap();
+    config.log.access = false;
+    Ok(config)
 }
 
 impl Drop for Server {
