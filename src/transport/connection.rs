@@ -21,20 +21,24 @@ use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::busy::Busy;
-use super::exchange::exchange;
+use super::exchange::{Bounds, exchange};
 use super::guard::{Guarded, Protocol};
 use super::introduction::introduced;
 use super::rest::Resting;
 use super::socket::Socket;
+use super::streams::{Streams, Watched};
 use super::{Limits, Open, Shared, sendfile};
-use crate::exchange::{Answer, Body, Peer, Secured};
+use crate::exchange::{Answer, Peer, Secured};
 use crate::telemetry::Instruments;
 
 /// HTTP/2 streams of one connection.
 const H2_STREAMS: u32 = 64;
 
-/// HTTP/2 frames of this size carry media: fewer frames, fewer system calls.
-const H2_FRAME: u32 = 64 * 1024;
+/// The longest head over HTTP/2: there are as many at once as streams, and each is held until its answer is known.
+const H2_HEAD: usize = 16 * 1024;
+
+/// Bytes of an answer that h2 takes beyond what its peer's windows allow. More measured no faster.
+const H2_AHEAD: usize = 64 * 1024;
 
 /// A connection that was accepted.
 pub(super) struct Connection<A> {
@@ -164,7 +168,7 @@ impl<A: Answer> Connection<A> {
     ) -> Spoken<hyper::Error> {
         let busy = io.busy().clone();
         let mut connection = http1_builder(&self.shared.limits)
-            .serve_connection(TokioIo::new(io), self.service(busy.clone()));
+            .serve_connection(TokioIo::new(io), self.service(busy.clone(), None));
         let ended = tokio::select! {
             biased;
             ended = poll_fn(|cx| match Pin::new(&mut connection).poll(cx) {
@@ -188,7 +192,9 @@ impl<A: Answer> Connection<A> {
         io: Guarded,
         drain: Pin<&mut impl Future<Output = ()>>,
     ) -> Spoken<hyper::Error> {
-        let service = self.service(io.busy().clone());
+        let streams = Streams::default();
+        let service = self.service(io.busy().clone(), Some(streams.clone()));
+        let patience = self.shared.limits.write_stall;
         let builder = http2_builder(&self.shared.limits);
         let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
         let outcome = tokio::select! {
@@ -198,6 +204,17 @@ impl<A: Answer> Connection<A> {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
+            () = streams.stalled(patience) => {
+                // GOAWAY: the peer may take what it still wants, and come again.
+                connection.as_mut().graceful_shutdown();
+                match tokio::time::timeout(patience, connection).await {
+                    Ok(outcome) => outcome,
+                    Err(_) => {
+                        self.shared.instruments.transport.closed("write_stall");
+                        return Ok(None);
+                    }
+                }
+            }
         };
         outcome.map(|()| None)
     }
@@ -205,9 +222,10 @@ impl<A: Answer> Connection<A> {
     fn service(
         &self,
         busy: Busy,
+        streams: Option<Streams>,
     ) -> impl Service<
         hyper::Request<Incoming>,
-        Response = hyper::Response<Body>,
+        Response = hyper::Response<Watched>,
         Error = Infallible,
         Future: Send + 'static,
     > + use<A> {
@@ -217,13 +235,18 @@ impl<A: Answer> Connection<A> {
             tls: self.tls.clone(),
         };
         let answer = self.answer.clone();
-        let body_timeout = self.shared.limits.body_timeout;
+        let bounds = Bounds::of(&self.shared.limits);
         service_fn(move |request| {
             let (peer, answer, answering) = (peer.clone(), answer.clone(), busy.begin());
             // hyper keeps room for this future in every connection: a pointer's, so.
-            Box::pin(
-                async move { Ok(exchange(request, peer, answer, body_timeout, answering).await) },
-            )
+            let streams = streams.clone();
+            Box::pin(async move {
+                let response = exchange(request, peer, answer, bounds, answering).await;
+                Ok(response.map(|body| match streams {
+                    Some(streams) => streams.watch(body),
+                    None => Watched::unwatched(body),
+                }))
+            })
         })
     }
 }
@@ -266,8 +289,8 @@ fn http2_builder(limits: &Limits) -> http2::Builder<TokioExecutor> {
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(H2_STREAMS)
-        .max_frame_size(H2_FRAME)
-        .max_header_list_size(u32::try_from(limits.header_size).unwrap_or(u32::MAX))
+        .max_send_buf_size(H2_AHEAD)
+        .max_header_list_size(u32::try_from(limits.header_size.min(H2_HEAD)).unwrap_or(u32::MAX))
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(20));
     builder
@@ -300,7 +323,7 @@ mod tests {
     use super::super::drain::Drain;
     use super::super::rest::SOON;
     use super::*;
-    use crate::exchange::{Request, Response};
+    use crate::exchange::{Body, Request, Response};
 
     #[derive(Clone)]
     struct Nothing;

@@ -8,18 +8,35 @@ use http::{HeaderValue, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
+use super::Limits;
 use super::busy::Answering;
 use crate::exchange::{Answer, Body, Peer, Request, Response};
 
 /// A request's body is read and thrown away up to here; past it the connection is closed after the answer.
 const BODY_CAP: u64 = 64 * 1024;
 
+/// What is asked of a request. A copy for each, as all cores share what it is taken from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    body_timeout: Duration,
+    header_count: usize,
+}
+
+impl Bounds {
+    pub(super) fn of(limits: &Limits) -> Self {
+        Self {
+            body_timeout: limits.body_timeout,
+            header_count: limits.header_count,
+        }
+    }
+}
+
 /// One exchange: head in, answer out.
 pub(super) async fn exchange<A: Answer>(
     request: hyper::Request<Incoming>,
     peer: Peer,
     answer: A,
-    body_timeout: Duration,
+    bounds: Bounds,
     answering: Answering,
 ) -> hyper::Response<Body> {
     let received = Instant::now();
@@ -27,10 +44,15 @@ pub(super) async fn exchange<A: Answer>(
     let fate = if body.is_end_stream() {
         Fate::Whole
     } else {
-        discard(body, body_timeout).await
+        discard(body, bounds.body_timeout).await
     };
     let mut response = match fate {
-        Fate::Malformed => refusal(),
+        Fate::Malformed => refusal(StatusCode::BAD_REQUEST, "the body's framing is broken"),
+        // hyper counts them for HTTP/1 alone.
+        _ if parts.headers.len() > bounds.header_count => {
+            let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+            refusal(status, "there are too many header fields")
+        }
         _ => {
             let request = Request {
                 method: parts.method,
@@ -86,10 +108,11 @@ async fn discard(body: Incoming, patience: Duration) -> Fate {
         .unwrap_or(Fate::Cut)
 }
 
-fn refusal() -> Response {
+fn refusal(status: StatusCode, why: &str) -> Response {
+    let reason = status.canonical_reason().unwrap_or_default().to_lowercase();
     Response {
-        status: StatusCode::BAD_REQUEST,
+        status,
         headers: http::HeaderMap::new(),
-        body: Body::whole("400 bad request: the body's framing is broken\n".into()),
+        body: Body::whole(format!("{} {reason}: {why}\n", status.as_u16()).into()),
     }
 }

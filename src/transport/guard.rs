@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use super::busy::Busy;
 use super::deadline::Deadline;
+use super::frames::Frames;
 use super::rest::{self, Resting};
 use super::socket::Socket;
 use super::{Limits, Shared};
@@ -34,6 +35,8 @@ pub(super) struct Guarded {
     seen: u32,
     /// Something was written and not yet taken whole.
     unflushed: bool,
+    /// Of HTTP/2: what the peer's frames cost.
+    frames: Option<Box<Frames>>,
     /// A timeout has been told of; hyper may poll on for a while.
     is_cut: bool,
 }
@@ -79,6 +82,7 @@ impl Guarded {
             phase,
             seen: 0,
             unflushed: false,
+            frames: (resting.protocol == Protocol::Http2).then(Box::default),
             is_cut: false,
         }
     }
@@ -102,6 +106,7 @@ impl Guarded {
             let read = self.read_buf(&mut (&mut first).limit(missing)).await?;
             if first == PREFACE {
                 self.protocol = Protocol::Http2;
+                self.frames = Some(Box::default());
                 // Between the requests of HTTP/2 come frames that are no request's head, and before the first too.
                 self.wait_for(Phase::Idle);
             } else if read == 0 || !PREFACE.starts_with(&first) {
@@ -161,9 +166,7 @@ impl Guarded {
             // The write deadline watches the answer.
             Phase::Answer => return None,
         };
-        self.reading
-            .passed(cx, patience)
-            .then(|| self.timed_out(what))
+        self.reading.passed(cx, patience).then(|| self.cut(what))
     }
 
     /// Whether the connection will be taken from hyper before its peer has been idle for too long.
@@ -184,7 +187,7 @@ impl Guarded {
     }
 
     /// Counted here: hyper swallows the error of a connection that was idle.
-    fn timed_out(&mut self, what: &'static str) -> io::Error {
+    fn cut(&mut self, what: &'static str) -> io::Error {
         if !std::mem::replace(&mut self.is_cut, true) {
             self.instruments.transport.closed(what);
         }
@@ -205,6 +208,11 @@ impl AsyncRead for Guarded {
         let this = &mut *self;
         let before = buf.filled().len();
         let read = this.receive(cx, buf);
+        if let Some(frames) = &mut this.frames
+            && !frames.received(&buf.filled()[before..])
+        {
+            return Poll::Ready(Err(this.cut("flood")));
+        }
         this.advance(buf.filled().len() > before);
         if read.is_pending()
             && let Some(error) = this.out_of_patience(cx)
@@ -232,10 +240,13 @@ impl AsyncWrite for Guarded {
         let this = &mut *self;
         this.unflushed = true;
         match Pin::new(&mut this.socket).poll_write_vectored(cx, bufs) {
-            Poll::Pending if this.stalled(cx) => Poll::Ready(Err(this.timed_out("write_stall"))),
+            Poll::Pending if this.stalled(cx) => Poll::Ready(Err(this.cut("write_stall"))),
             Poll::Pending => Poll::Pending,
             ready => {
                 this.writing.clear();
+                if let (Some(frames), Poll::Ready(Ok(sent))) = (&mut this.frames, &ready) {
+                    frames.sent(*sent);
+                }
                 ready
             }
         }
@@ -251,7 +262,7 @@ impl AsyncWrite for Guarded {
         if flushed.is_pending() {
             // What TLS has encrypted may be all that is left to send.
             return match this.stalled(cx) {
-                true => Poll::Ready(Err(this.timed_out("write_stall"))),
+                true => Poll::Ready(Err(this.cut("write_stall"))),
                 false => Poll::Pending,
             };
         }

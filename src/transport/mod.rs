@@ -22,12 +22,14 @@ mod connection;
 mod deadline;
 mod drain;
 mod exchange;
+mod frames;
 mod guard;
 mod introduction;
 pub mod proxy;
 mod rest;
 mod sendfile;
 mod socket;
+mod streams;
 mod tcp;
 pub mod tls;
 
