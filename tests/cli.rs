@@ -4,9 +4,14 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
 
 /// caudal without the test's own environment.
 fn caudal(args: &[&str]) -> Command {
@@ -306,6 +311,75 @@ fn two_servers_never_share_a_port() {
     ]);
     assert_eq!(code, 2);
     assert!(err.contains("in use"), "{err}");
+}
+
+#[test]
+fn the_demo_speaks_tls_with_a_certificate_that_goes_with_it() {
+    let mut served = serve(&["demo", "--tls"]);
+    let lines = BufReader::new(served.child.stdout.take().unwrap()).lines();
+    let mut lines = lines.map(Result::unwrap);
+    let trust = lines.find_map(|line| Some(line.trim().strip_prefix("trust ")?.trim().to_owned()));
+    let chain = PathBuf::from(trust.expect("what to trust"));
+    let mode = std::fs::metadata(chain.parent().unwrap()).unwrap().mode();
+    assert_eq!(mode & 0o777, 0o700, "the key is nobody else's");
+    let playlist = secure_get(served.addr, "/demo/master.m3u8", &chain);
+    assert!(playlist.contains("#EXT-X-STREAM-INF"), "{playlist}");
+    served.signal("-TERM");
+    assert!(served.child.wait().unwrap().success());
+    assert!(!chain.exists(), "it stays behind");
+}
+
+/// One answer over TLS, from a server that shows this certificate.
+fn secure_get(addr: SocketAddr, path: &str, trusted: &Path) -> String {
+    let mut roots = rustls::RootCertStore::empty();
+    let chain = CertificateDer::pem_file_iter(trusted).unwrap();
+    roots.add_parsable_certificates(chain.map(Result::unwrap));
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::from(addr.ip());
+    let session = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut stream = rustls::StreamOwned::new(session, TcpStream::connect(addr).unwrap());
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn a_new_configuration_is_read_on_sighup() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.txt"), "a").unwrap();
+    let config = folder.path().join("caudal.toml");
+    let write = |more: &str| {
+        let storage = format!(
+            "[storage.media]\nkind = \"directory\"\npath = {:?}\n",
+            folder.path()
+        );
+        std::fs::write(&config, storage + more).unwrap();
+    };
+    write("");
+    let served = serve(&["serve", "--config", config.to_str().unwrap()]);
+    let found = |path: &str| get(served.addr, path).starts_with("HTTP/1.1 200");
+    assert!(found("/a.txt") && !found("/vod/a.txt"));
+    let changes = |signalled: &str| {
+        served.signal("-HUP");
+        let begun = Instant::now();
+        while !get(served.admin, "/metrics").contains(signalled) {
+            assert!(begun.elapsed() < Duration::from_secs(10), "{signalled}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    write("[[route]]\npath = \"/vod/\"\nstorage = \"media\"\nstrip_prefix = true\n");
+    changes("caudal_config_loads_total{outcome=\"loaded\"} 1");
+    assert!(!found("/a.txt") && found("/vod/a.txt"));
+    write("[server]\nworkers = 7\n");
+    changes("caudal_config_loads_total{outcome=\"failed\"} 1");
+    assert!(!found("/a.txt") && found("/vod/a.txt"));
 }
 
 #[test]

@@ -20,6 +20,18 @@ fn the_configurations_it_shows_are_those_that_ship() {
 }
 
 #[test]
+fn every_configuration_it_shows_can_be_worked_with() {
+    let readme = read("README.md");
+    let blocks = readme.split("```toml\n").skip(1);
+    let blocks: Vec<_> = blocks.filter_map(|rest| rest.split("```").next()).collect();
+    assert!(blocks.len() >= 3, "{}", blocks.len());
+    for block in blocks {
+        let read = caudal::config::Config::from_toml(block, std::iter::empty());
+        assert!(read.is_ok(), "{block}\n{}", read.unwrap_err());
+    }
+}
+
+#[test]
 fn every_file_and_make_target_it_names_is_there() {
     let makefile = read("Makefile");
     for document in ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"] {

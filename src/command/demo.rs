@@ -14,6 +14,8 @@ use crate::config::{Config, Route, Storage, StorageKind};
 use crate::media::AssetPath;
 use crate::storage::memory::{Attributes, Memory};
 
+mod throw_away;
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Serve the title here
@@ -22,6 +24,9 @@ pub(super) struct Args {
     /// Serve the player page here
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9180")]
     admin: SocketAddr,
+    /// Serve it with TLS, with a certificate that is made now and thrown away
+    #[arg(long)]
+    tls: bool,
 }
 
 /// A real title: H.264 and AAC in CMAF, three renditions, HLS and DASH over one set of segments.
@@ -36,12 +41,17 @@ const NAME: &str = "demo";
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut config = demo_config(load_config(None)?);
     override_addresses(&mut config, vec![args.listen], Some(args.admin));
+    let certificate = args.tls.then(throw_away::Certificate::make).transpose()?;
+    if let Some(certificate) = &certificate {
+        certificate.show(&mut config)?;
+    }
     init_log(&config)?;
     // The page needs to know the title's address before the port is bound, so it has to be a fixed one.
     if args.listen.port() == 0 {
         return Err(Unusable::from("demo: --listen needs a port other than 0"));
     }
-    let base = format!("http://{}/{NAME}", reachable(args.listen));
+    let scheme = if args.tls { "https" } else { "http" };
+    let base = format!("{scheme}://{}/{NAME}", reachable(args.listen));
     let demo = Demo {
         hls: format!("{base}/master.m3u8"),
         dash: format!("{base}/manifest.mpd"),
@@ -54,9 +64,14 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let running = start(&config, extras)?;
     let admin = reachable(running.admin_addr());
+    let trust = certificate
+        .as_ref()
+        .map_or_else(String::new, |certificate| {
+            format!("  trust    {}\n", certificate.chain().display())
+        });
     println!(
         "caudal demo\n\n  watch    http://{admin}/player/\n  hls      {}\n  dash     {}\n  \
-         metrics  http://{admin}/metrics\n  status   http://{admin}/status\n\nCtrl-C stops it.\n",
+         metrics  http://{admin}/metrics\n  status   http://{admin}/status\n{trust}\nCtrl-C stops it.\n",
         demo.hls, demo.dash
     );
     until_stopped(running)
