@@ -40,11 +40,14 @@ const NEVER: [(&str, &str); 9] = [
 
 /// Crates that stop at a place: AWS types at `storage/s3`, hyper's at `transport` and, where caudal is a client itself,
 /// at `storage/s3/wire`; moka's in the cache and in the compressed variants.
-const CRATES: [(&str, &[&str]); 20] = [
+const CRATES: [(&str, &[&str]); 23] = [
     ("hyper", &["transport/", "storage/s3/wire/"]),
     ("hyper_util", &["transport/", "storage/s3/wire/", "remote/"]),
     ("tokio_rustls", &["transport/", "storage/s3/wire/"]),
     ("rustls", &["transport/tls", "remote/"]),
+    ("quinn", &["transport/quic", "transport/tls"]),
+    ("h3", &["transport/quic"]),
+    ("h3_quinn", &["transport/quic"]),
     ("x509_parser", &["transport/tls/"]),
     ("rcgen", &["command/demo"]),
     ("socket2", &["transport/"]),
@@ -56,7 +59,12 @@ const CRATES: [(&str, &[&str]); 20] = [
     ("hyper_rustls", &["remote/"]),
     (
         "aws_lc_rs",
-        &["access/", "config/secret", "storage/s3/wire/"],
+        &[
+            "access/",
+            "config/secret",
+            "storage/s3/wire/",
+            "transport/quic/socket.rs",
+        ],
     ),
     ("maxminddb", &["access/geo/"]),
     ("governor", &["access/limits/"]),

@@ -27,12 +27,14 @@ fn listeners(config: &Config, tls: &tls::Loader) -> Vec<Listener> {
         addrs: config.server.listen.clone(),
         tls: None,
         http2: true,
+        http3: false,
     };
     let others = config.listener.iter().map(|(name, listener)| Listener {
         name: name.clone(),
         addrs: listener.listen.clone(),
         tls: tls.of(name),
         http2: listener.protocols.contains(&config::Protocol::Http2),
+        http3: listener.protocols.contains(&config::Protocol::Http3),
     });
     std::iter::once(plain).chain(others).collect()
 }
@@ -44,5 +46,6 @@ pub(super) fn operators(config: &Config) -> Listener {
         addrs: vec![config.admin.listen],
         tls: None,
         http2: true,
+        http3: false,
     }
 }

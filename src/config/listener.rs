@@ -36,6 +36,8 @@ pub enum Protocol {
     Http1,
     /// HTTP/2: agreed on in TLS, without TLS by who begins with it.
     Http2,
+    /// HTTP/3, over QUIC at the same ports.
+    Http3,
 }
 
 /// A version of TLS.
@@ -69,7 +71,11 @@ pub struct Certificate {
     pub ocsp: Option<PathBuf>,
 }
 
-const PROTOCOLS: [(&str, Protocol); 2] = [("http/1.1", Protocol::Http1), ("h2", Protocol::Http2)];
+const PROTOCOLS: [(&str, Protocol); 3] = [
+    ("http/1.1", Protocol::Http1),
+    ("h2", Protocol::Http2),
+    ("h3", Protocol::Http3),
+];
 
 const VERSIONS: [(&str, TlsVersion); 2] = [("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)];
 

@@ -12,6 +12,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::header::ALT_SVC;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{Service, service_fn};
@@ -234,14 +235,17 @@ impl<A: Answer> Connection<A> {
             listener: self.listener.index,
             tls: self.tls.clone(),
         };
-        let answer = self.answer.clone();
+        let (answer, alt_svc) = (self.answer.clone(), self.listener.alt_svc.clone());
         let bounds = Bounds::of(&self.shared.limits);
         service_fn(move |request| {
             let (peer, answer, answering) = (peer.clone(), answer.clone(), busy.begin());
             // hyper keeps room for this future in every connection: a pointer's, so.
-            let streams = streams.clone();
+            let (streams, alt_svc) = (streams.clone(), alt_svc.clone());
             Box::pin(async move {
-                let response = exchange(request, peer, answer, bounds, answering).await;
+                let mut response = exchange(request, peer, answer, bounds, answering).await;
+                if let Some(alt_svc) = alt_svc {
+                    response.headers_mut().insert(ALT_SVC, alt_svc);
+                }
                 Ok(response.map(|body| match streams {
                     Some(streams) => streams.watch(body),
                     None => Watched::unwatched(body),
@@ -252,10 +256,10 @@ impl<A: Answer> Connection<A> {
 }
 
 /// A connection that is open; it is no more when this is dropped, by a panic too.
-struct Counted(Arc<Instruments>);
+pub(super) struct Counted(Arc<Instruments>);
 
 impl Counted {
-    fn new(instruments: Arc<Instruments>) -> Self {
+    pub(super) fn new(instruments: Arc<Instruments>) -> Self {
         instruments.transport.open.up();
         Self(instruments)
     }
@@ -373,6 +377,7 @@ mod tests {
                 index: 0,
                 tls: None,
                 http2: true,
+                alt_svc: None,
             }),
             tls: None,
             answer: Nothing,

@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderValue;
 use tokio::sync::Semaphore;
 
 use tcp::Share;
@@ -26,6 +27,7 @@ mod frames;
 mod guard;
 mod introduction;
 pub mod proxy;
+mod quic;
 mod rest;
 mod sendfile;
 mod socket;
@@ -66,6 +68,8 @@ pub struct Listener {
     pub tls: Option<Arc<Tls>>,
     /// Whether HTTP/2 is spoken to who begins with it.
     pub http2: bool,
+    /// Whether HTTP/3 is spoken, at the same ports; with TLS alone.
+    pub http3: bool,
 }
 
 /// A listener that is bound, and what every connection to it shares.
@@ -75,6 +79,8 @@ struct Open {
     index: usize,
     tls: Option<(Arc<Tls>, HandshakeInstruments)>,
     http2: bool,
+    /// Where HTTP/3 is spoken instead (RFC 7838).
+    alt_svc: Option<HeaderValue>,
 }
 
 /// Bound sockets that do not accept yet.
@@ -84,6 +90,8 @@ pub struct Transport {
     listeners: Vec<Listener>,
     /// One list for every worker: sockets, and whose they are.
     sockets: Vec<Vec<(usize, std::net::TcpListener)>>,
+    /// The same for HTTP/3.
+    datagrams: Vec<Vec<(usize, std::net::UdpSocket, quic::Place)>>,
     addrs: Vec<SocketAddr>,
     arena: Option<Arc<Arena>>,
     when_quiet: fn(),
@@ -130,6 +138,7 @@ impl Transport {
         workers: usize,
     ) -> Result<Self, BindError> {
         let mut sockets: Vec<Vec<_>> = std::iter::repeat_with(Vec::new).take(workers).collect();
+        let mut datagrams: Vec<Vec<_>> = std::iter::repeat_with(Vec::new).take(workers).collect();
         let mut addrs = Vec::new();
         let asked = listeners.iter().enumerate();
         let asked =
@@ -141,22 +150,25 @@ impl Transport {
             };
             let mut addr = asked;
             for (worker, sockets) in sockets.iter_mut().enumerate() {
-                let share = if worker == 0 {
-                    Share::First
-                } else {
-                    Share::Further
-                };
-                let socket = tcp::listener(addr, share).map_err(failed)?;
+                let socket = tcp::listener(addr, Share::of(worker)).map_err(failed)?;
                 // Where the system chose the port, the others need the same one.
                 addr = socket.local_addr().map_err(failed)?;
                 sockets.push((at, socket));
             }
             addrs.push(addr);
+            if listeners[at].http3 {
+                let places = quic::places(workers).into_iter();
+                for ((worker, own), place) in datagrams.iter_mut().enumerate().zip(places) {
+                    let socket = tcp::datagrams(addr, Share::of(worker)).map_err(failed)?;
+                    own.push((at, socket, place));
+                }
+            }
         }
         Ok(Self {
             name,
             listeners,
             sockets,
+            datagrams,
             addrs,
             arena: None,
             when_quiet: || (),
@@ -207,8 +219,19 @@ impl Transport {
         let open = |(index, listener): (usize, &Listener)| {
             let told = || instruments.handshakes(&listener.name);
             let tls = listener.tls.clone().map(|tls| (tls, told()));
-            let http2 = listener.http2;
-            Arc::new(Open { index, tls, http2 })
+            let ports = self.datagrams.first().and_then(|own| {
+                let mut own = own.iter().filter(|(at, ..)| *at == index);
+                own.next()
+                    .and_then(|(_, socket, _)| socket.local_addr().ok())
+            });
+            let alt_svc = ports.map(|addr| format!("h3=\":{}\"; ma=86400", addr.port()));
+            Arc::new(Open {
+                index,
+                tls,
+                http2: listener.http2,
+                // Given away for good: a copy for each request is then no count that all cores share.
+                alt_svc: alt_svc.map(|value| HeaderValue::from_static(value.leak())),
+            })
         };
         let open: Vec<_> = self.listeners.iter().enumerate().map(open).collect();
         let shared = Shared {
@@ -221,7 +244,8 @@ impl Transport {
             introduces: self.introduces,
         };
         let mut threads = Vec::new();
-        for (index, sockets) in self.sockets.into_iter().enumerate() {
+        let each = self.sockets.into_iter().zip(self.datagrams);
+        for (index, (sockets, datagrams)) in each.enumerate() {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
@@ -229,9 +253,17 @@ impl Transport {
             let sockets = sockets
                 .map(|(at, socket)| (open[at].clone(), socket))
                 .collect();
+            let datagrams = datagrams
+                .into_iter()
+                .map(|(at, socket, place)| quic::Listening {
+                    open: open[at].clone(),
+                    socket,
+                    place,
+                });
+            let datagrams: Vec<_> = datagrams.collect();
             let (answer, shared) = (answer.clone(), shared.clone());
             let work = move || {
-                runtime.block_on(tcp::worker(sockets, answer, shared));
+                runtime.block_on(tcp::worker(sockets, datagrams, answer, shared));
                 // Dropped, the runtime would wait for a fill whose read hangs.
                 runtime.shutdown_background();
             };

@@ -7,15 +7,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
 use super::connection::Connection;
-use super::{Open, Shared};
+use super::{Open, Shared, quic};
 use crate::exchange::Answer;
 
 /// Connections the kernel queues for a worker that is busy.
 const BACKLOG: i32 = 4096;
+
+/// Datagrams that wait to be read, and to be sent, in bytes.
+const DATAGRAM_BUFFER: usize = 2 << 20;
 
 /// Pause after the process ran out of descriptors: accepting again at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -35,10 +39,36 @@ pub(super) enum Share {
     Further,
 }
 
+impl Share {
+    /// Of a worker, by its number.
+    pub(super) fn of(worker: usize) -> Self {
+        match worker {
+            0 => Self::First,
+            _ => Self::Further,
+        }
+    }
+}
+
 /// A bound, listening socket.
 pub(super) fn listener(addr: SocketAddr, share: Share) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
+    bind(&socket, addr, share)?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// A bound socket for datagrams.
+pub(super) fn datagrams(addr: SocketAddr, share: Share) -> io::Result<std::net::UdpSocket> {
+    let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
+    bind(&socket, addr, share)?;
+    // A burst of a handshake flood or of acknowledgements waits here; the system may allow less.
+    let _ = socket.set_recv_buffer_size(DATAGRAM_BUFFER);
+    let _ = socket.set_send_buffer_size(DATAGRAM_BUFFER);
+    Ok(socket.into())
+}
+
+fn bind(socket: &Socket, addr: SocketAddr, share: Share) -> io::Result<()> {
     if addr.is_ipv6() {
         // "[::]" takes IPv4 too, whatever the system's default.
         socket.set_only_v6(false)?;
@@ -53,13 +83,13 @@ pub(super) fn listener(addr: SocketAddr, share: Share) -> io::Result<std::net::T
         // each get half of the viewers.
         socket.set_reuse_port(true)?;
     }
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
+    Ok(())
 }
 
 /// One worker's life: accepts on its sockets until the drain begins, then waits for its connections.
 pub(super) async fn worker<A: Answer>(
     sockets: Vec<(Arc<Open>, std::net::TcpListener)>,
+    datagrams: Vec<quic::Listening>,
     answer: A,
     shared: Shared,
 ) {
@@ -74,7 +104,11 @@ pub(super) async fn worker<A: Answer>(
             quieted.clone(),
         )
     });
-    futures_util::future::join_all(accepting).await;
+    let listening = datagrams
+        .into_iter()
+        .map(|listening| listening.serve(answer.clone(), shared.clone()));
+    let (accepting, listening) = (join_all(accepting), join_all(listening));
+    futures_util::future::join(accepting, listening).await;
     let mut drain = shared.drain.clone();
     let connections = shared.connections.clone();
     let all = u32::try_from(shared.limits.max_connections).unwrap_or(u32::MAX);

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use quinn::crypto::rustls::QuicServerConfig;
 use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
 use rustls::server::{NoServerSessionStorage, ProducesTickets, WebPkiClientVerifier};
 use rustls::version::{TLS12, TLS13};
@@ -26,6 +27,7 @@ mod clients;
 mod names;
 
 pub use certificate::Certificate;
+pub(super) use clients::identities;
 pub use clients::{Asked, Clients};
 
 /// What of an answer is encrypted before it is handed to the system: enough for sixteen records in one call. More
@@ -76,8 +78,11 @@ impl Tickets {
 }
 
 /// What TLS of one listener is made of.
-#[derive(Debug, Clone)]
-pub struct Terms(Arc<ServerConfig>);
+#[derive(Clone)]
+pub struct Terms {
+    tcp: Arc<ServerConfig>,
+    quic: Arc<QuicServerConfig>,
+}
 
 /// What cannot be used, and how to mend it. Says nothing of a key but that it is one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -117,12 +122,19 @@ impl Terms {
         // Tickets alone: a store of sessions would be one for all cores, behind a lock.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.ticketer = tickets.0.clone();
-        Ok(Self(Arc::new(config)))
+        let mut quic = config.clone();
+        quic.alpn_protocols = vec![b"h3".to_vec()];
+        let quic = QuicServerConfig::try_from(quic);
+        Ok(Self {
+            tcp: Arc::new(config),
+            // It speaks TLS 1.3 whatever the oldest version is.
+            quic: Arc::new(quic.map_err(|error| Problem(error.to_string()))?),
+        })
     }
 }
 
 /// A listener's terms as they are now, and as they will be.
-pub struct Tls(ArcSwap<ServerConfig>);
+pub struct Tls(ArcSwap<Terms>);
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -142,12 +154,17 @@ pub(super) struct Agreed {
 impl Tls {
     /// With these terms.
     pub fn new(terms: Terms) -> Self {
-        Self(ArcSwap::new(terms.0))
+        Self(ArcSwap::from_pointee(terms))
     }
 
     /// From the next handshake on, with these. Connections that are open keep what they have.
     pub fn renew(&self, terms: Terms) {
-        self.0.store(terms.0);
+        self.0.store(Arc::new(terms));
+    }
+
+    /// For a connection over QUIC.
+    pub(super) fn quic(&self) -> Arc<QuicServerConfig> {
+        self.0.load().quic.clone()
     }
 
     /// Shakes hands. `unread` is what was read of the connection already.
@@ -160,7 +177,7 @@ impl Tls {
         unread: Bytes,
         patience: Duration,
     ) -> Result<Agreed, &'static str> {
-        let acceptor = TlsAcceptor::from(self.0.load_full());
+        let acceptor = TlsAcceptor::from(self.0.load().tcp.clone());
         let handshake = acceptor.accept_with(stream, |session| {
             session.set_buffer_limit(Some(BUFFER));
             feed(session, &unread);
@@ -193,7 +210,7 @@ impl Agreed {
                     Some(_) => Some("http/1.1"),
                     None => None,
                 },
-                identities: shown.map_or_else(Vec::new, |leaf| clients::identities(leaf)),
+                identities: shown.map_or_else(Vec::new, |leaf| identities(leaf)),
             }),
             resumed: session.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
             stream,

@@ -10,6 +10,7 @@ mod h2_abuse;
 mod harness;
 mod http;
 mod lifecycle;
+mod quic;
 mod reload;
 mod rest;
 mod s3;

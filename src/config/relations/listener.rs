@@ -118,7 +118,20 @@ fn protocols(path: &str, listener: &Listener, report: Report<'_>) {
         return report(key, message);
     }
     let speaks = |protocol| listener.protocols.contains(&protocol);
-    if listener.certificates.is_empty() && !speaks(Protocol::Http1) {
+    let secure = !listener.certificates.is_empty();
+    if !secure && speaks(Protocol::Http3) {
+        let message = format!(
+            "{key}: there is no HTTP/3 without TLS, name a certificate in {path}.certificates"
+        );
+        return report(key, message);
+    }
+    if secure && !speaks(Protocol::Http1) && !speaks(Protocol::Http2) {
+        let message = format!(
+            "{key}: clients learn of HTTP/3 over TCP, write [\"h3\", \"h2\", \"http/1.1\"]"
+        );
+        return report(key, message);
+    }
+    if !secure && !speaks(Protocol::Http1) {
         let message = format!(
             "{key}: without TLS nothing else can be agreed on, write [\"http/1.1\"] or name a certificate"
         );

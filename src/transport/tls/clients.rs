@@ -90,7 +90,7 @@ impl Clients {
 }
 
 /// The names in a certificate that was verified: DNS names, URIs (SPIFFE's), mail addresses, and the common name.
-pub(super) fn identities(leaf: &[u8]) -> Vec<String> {
+pub(in crate::transport) fn identities(leaf: &[u8]) -> Vec<String> {
     let Ok((_, leaf)) = X509Certificate::from_der(leaf) else {
         return Vec::new();
     };

@@ -1,0 +1,109 @@
+//! One exchange over HTTP/3.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use h3::error::{Code, StreamError};
+use h3::server::{RequestResolver, RequestStream};
+use http::{HeaderMap, StatusCode};
+use http_body::Body as _;
+
+use super::super::Limits;
+use crate::exchange::{Answer, Body, Peer, Request, Response};
+use crate::telemetry::Instruments;
+
+type Quic = h3_quinn::Connection;
+type Stream = RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>;
+
+/// Bytes handed to QUIC at a time, so that many streams of one connection take turns.
+const PIECE: usize = 64 << 10;
+
+/// Who asks, and what bounds them.
+pub(super) struct Asked {
+    pub(super) peer: Peer,
+    pub(super) limits: Arc<Limits>,
+    pub(super) instruments: Arc<Instruments>,
+}
+
+impl Asked {
+    /// Reads the request's head, and answers it.
+    pub(super) async fn answer<A: Answer>(self, resolver: RequestResolver<Quic, Bytes>, answer: A) {
+        let patience = self.limits.header_timeout;
+        // A head that is none is refused by h3; one that does not come holds a stream for nothing.
+        let resolved = tokio::time::timeout(patience, resolver.resolve_request()).await;
+        let Ok(Ok((request, mut stream))) = resolved else {
+            return;
+        };
+        // A body is nobody's business.
+        stream.stop_sending(Code::H3_NO_ERROR);
+        let response = self.ask(request, answer).await;
+        let mut body = response.body;
+        let mut head = http::Response::new(());
+        *head.status_mut() = response.status;
+        *head.headers_mut() = response.headers;
+        let sent = async {
+            stream.send_response(head).await.map_err(Broken::Stream)?;
+            send(&mut stream, &mut body, self.limits.write_stall).await
+        };
+        match sent.await {
+            Ok(()) => drop(stream.finish().await),
+            // It has left, or will be told by its own end.
+            Err(Broken::Stream(_)) => {}
+            Err(Broken::Body) => {
+                self.instruments.transport.closed("body_broken");
+                stream.stop_stream(Code::H3_INTERNAL_ERROR);
+            }
+            Err(Broken::Stalled) => {
+                self.instruments.transport.closed("write_stall");
+                stream.stop_stream(Code::H3_REQUEST_CANCELLED);
+            }
+        }
+    }
+
+    async fn ask<A: Answer>(&self, request: http::Request<()>, answer: A) -> Response {
+        let received = Instant::now();
+        let (parts, ()) = request.into_parts();
+        if parts.headers.len() > self.limits.header_count {
+            let told = "431 request header fields too large: there are too many header fields\n";
+            return Response {
+                status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                headers: HeaderMap::new(),
+                body: Body::whole(told.into()),
+            };
+        }
+        let request = Request {
+            method: parts.method,
+            uri: parts.uri,
+            version: http::Version::HTTP_3,
+            headers: parts.headers,
+            peer: self.peer.clone(),
+            received,
+        };
+        answer.answer(request).await
+    }
+}
+
+/// Why an answer did not arrive whole.
+enum Broken {
+    Stream(#[allow(dead_code, reason = "for whoever debugs")] StreamError),
+    Body,
+    Stalled,
+}
+
+async fn send(stream: &mut Stream, body: &mut Body, patience: Duration) -> Result<(), Broken> {
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await {
+        let mut bytes = frame
+            .map_err(|_| Broken::Body)?
+            .into_data()
+            .unwrap_or_default();
+        while !bytes.is_empty() {
+            let piece = bytes.split_to(bytes.len().min(PIECE));
+            let sent = tokio::time::timeout(patience, stream.send_data(piece)).await;
+            sent.map_err(|_| Broken::Stalled)?.map_err(Broken::Stream)?;
+        }
+    }
+    Ok(())
+}
