@@ -19,6 +19,7 @@ use crate::transport::{BindError, Drain, Limits, Transport, Workers};
 
 pub(crate) mod access;
 pub(crate) mod allocator;
+mod descriptors;
 mod files;
 mod generation;
 mod listeners;
@@ -97,6 +98,7 @@ impl App {
             .enable_all()
             .build()?;
         let instruments = Arc::new(Instruments::new());
+        descriptors::raise(config.server.max_connections);
 
         let storages = generation::first_storages(config, extras.storages, &instruments);
         let storages = background.block_on(storages)?;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::file::{Node, Raw};
-use super::units;
+use super::{machine, units};
 
 mod several;
 
@@ -59,6 +59,44 @@ impl Format<u64> for Size {
 
     fn example(&self) -> String {
         quoted(&units::size(*self.0.start()))
+    }
+}
+
+/// A size within bounds, or a share of the memory there is: `"60%"`.
+pub(super) struct Memory(pub(super) Size);
+
+/// The largest share: the rest of the process, and the system, need some too.
+const MOST_PERCENT: u64 = 90;
+
+impl Format<u64> for Memory {
+    fn read(&self, node: &Node) -> Result<u64, Fix> {
+        let text = written(node);
+        let Some(percent) = text.strip_suffix('%') else {
+            return self.0.read(node);
+        };
+        let percent = percent.trim().parse::<u64>().ok();
+        let percent = percent.filter(|percent| (1..=MOST_PERCENT).contains(percent));
+        let Some(percent) = percent else {
+            let fix = format!("a share is 1% to {MOST_PERCENT}%, write {}", quoted("60%"));
+            return Err(Fix::Write(fix));
+        };
+        let unknown = || {
+            Fix::Write(format!(
+                "the system does not say how much memory there is, write {}",
+                self.0.example()
+            ))
+        };
+        let all = machine::memory().ok_or_else(unknown)?;
+        let share = (all / 100 * percent) >> 20 << 20;
+        within(share, &self.0.0, |bytes| quoted(&units::size(*bytes)))
+    }
+
+    fn write(&self, value: &u64) -> Option<String> {
+        self.0.write(value)
+    }
+
+    fn example(&self) -> String {
+        self.0.example()
     }
 }
 

@@ -16,6 +16,7 @@ mod format;
 mod fixed;
 mod freshness;
 mod listener;
+mod machine;
 mod relations;
 mod schema;
 pub mod secret;

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::check;
-use super::format::{Address, Addresses, Count, Flag, Percent, Size, Text, Time, Word};
+use super::format::{Address, Addresses, Count, Flag, Memory, Percent, Size, Text, Time, Word};
 use super::schema::Keys;
 
 const KIB: u64 = 1 << 10;
@@ -250,7 +250,7 @@ impl Default for Cache {
 
 impl Cache {
     pub(super) fn keys(&mut self, keys: &mut impl Keys) {
-        keys.key("memory", &mut self.memory, Size(MIB..=TIB));
+        keys.key("memory", &mut self.memory, Memory(Size(MIB..=TIB)));
         keys.key("block", &mut self.block, Size(64 * KIB..=16 * MIB));
         keys.key("run", &mut self.run, Size(64 * KIB..=1024 * MIB));
         keys.key("arena", &mut self.arena, Word(&ArenaUse::WORDS));

@@ -31,7 +31,9 @@ async fn a_thousand_viewers_of_a_cold_object_cost_one_storage_read() {
     let bytes = pattern(4 * MIB, 1);
     let storage = scripted("a.m4s", &bytes);
     storage.close_gate();
-    let server = Server::over(storage.clone(), "[cache]\nfill_timeout = \"10m\"\n");
+    // They are read one after another below: the last takes nothing for as long as all others are read.
+    let patient = "[cache]\nfill_timeout = \"10m\"\n[server]\nwrite_stall = \"10m\"\n";
+    let server = Server::over(storage.clone(), patient);
     let mut viewers = Vec::new();
     for _ in 0..1000 {
         let addr = server.addr;
