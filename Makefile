@@ -27,7 +27,7 @@ loadtest: tools ## Viewers by k6, half a minute against a release build: loadtes
 	$(CARGO) build --release
 	python3 loadtest/k6/run.py --caudal "$${CARGO_TARGET_DIR:-target}/release/caudal"
 
-compare: ## caudal beside nginx, Varnish and Caddy, a quarter of an hour: loadtest/compare/README.md
+compare: ## caudal beside nginx, Varnish and Caddy, 25 minutes: loadtest/compare/README.md
 	sh loadtest/compare/tools.sh
 	$(CARGO) build --release
 	python3 loadtest/compare $(ARGS)

@@ -107,6 +107,10 @@ impl Listening {
     }
 }
 
+/// How long nothing is sent, twice, before it is believed that everything has arrived: longer than a lost packet waits to
+/// be sent again on a good network.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// H3_NO_ERROR (RFC 9114 section 8.1).
 const NO_ERROR: VarInt = VarInt::from_u32(0x100);
 
@@ -248,9 +252,24 @@ impl<A: Answer> Connection<A> {
         }
         while answering.join_next().await.is_some() {}
         if draining {
-            // What was written is on its way, and GOAWAY too.
             let patience = self.shared.limits.write_stall;
-            let _ = tokio::time::timeout(patience, self.quic.closed()).await;
+            let _ = tokio::time::timeout(patience, self.delivered()).await;
+            self.quic.close(NO_ERROR, b"");
+        }
+    }
+
+    /// Waits until what was written has arrived, or the client has gone: to close throws away what has not. QUIC tells
+    /// nobody, but it sends again what is not acknowledged, so all is there once nothing is sent any more.
+    async fn delivered(&self) {
+        let (mut sent, mut quiet) = (None, 0);
+        while quiet < 2 {
+            let look = (4 * self.quic.rtt()).max(LOOK);
+            if tokio::time::timeout(look, self.quic.closed()).await.is_ok() {
+                return;
+            }
+            let now = Some(self.quic.stats().frame_tx.stream);
+            quiet = if now == sent { quiet + 1 } else { 0 };
+            sent = now;
         }
     }
 

@@ -221,6 +221,25 @@ async fn a_drain_lets_a_viewer_finish() {
 }
 
 #[tokio::test]
+async fn a_drain_does_not_wait_for_who_asks_nothing() {
+    let (authority, _storage, server) = serving("");
+    let mut client = Client::connect(&authority, server.addrs[1], None)
+        .await
+        .unwrap();
+    assert_eq!(client.get("/b.m4s").await.unwrap().0, 200);
+    let begun = Instant::now();
+    let stopping = tokio::task::spawn_blocking(move || server.stop());
+    let told = client.quic.closed().await;
+    assert!(told.to_string().contains("256"), "H3_NO_ERROR: {told}");
+    assert_eq!(stopping.await.unwrap(), Stopped::Drained);
+    assert!(
+        begun.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+#[tokio::test]
 async fn a_reader_that_takes_nothing_loses_its_answer() {
     let (authority, _storage, server) = serving("[server]\nwrite_stall = \"1s\"\n");
     let mut client = Client::connect(&authority, server.addrs[1], None)
