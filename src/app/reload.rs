@@ -11,7 +11,7 @@ use super::storages::Storages;
 use crate::admin::Admin;
 use crate::config::Config;
 use crate::handler::Handler;
-use crate::telemetry::Loaded;
+use crate::telemetry::{Instruments, Loaded};
 
 /// Reads the configuration again from where it was read at start. Its error is for people.
 pub type Reread = Arc<dyn Fn() -> Result<Config, String> + Send + Sync>;
@@ -37,7 +37,9 @@ impl Reloader {
         let loads = self.house.instruments.loads(Loaded::Config);
         match self.next(&current).await {
             Ok(next) => {
-                *current = next.succeed(&self.house, &self.handler, &self.admin);
+                let next = next.succeed(&self.house, &self.handler, &self.admin);
+                forget(&current.config, &next.config, &self.house.instruments);
+                *current = next;
                 loads.loaded.increment(1);
                 tracing::info!("a new configuration is in use");
                 Ok(())
@@ -72,5 +74,18 @@ impl Reloader {
         let before = &current.storages;
         let storages = Storages::open(config, before, HashMap::new(), instruments).await?;
         Generation::make(&self.house, config, storages, Some(current)).await
+    }
+}
+
+/// What is gone tells nothing any more: no number is true of it, and none may keep an alert alive.
+fn forget(before: &Config, after: &Config, instruments: &Instruments) {
+    let gone = |name: &&String| !after.storage.contains_key(*name);
+    for name in before.storage.keys().filter(gone) {
+        instruments.storage_ready(name).set(f64::NAN);
+        instruments.credentials_expire(name).set(f64::NAN);
+    }
+    let gone = |name: &&String| !after.certificate.contains_key(*name);
+    for name in before.certificate.keys().filter(gone) {
+        instruments.certificate_gone(name);
     }
 }

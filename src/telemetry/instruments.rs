@@ -12,7 +12,7 @@ use metrics_exporter_prometheus::{
     Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 
-use super::tls_instruments::certificate_ends;
+use super::tls_instruments::{certificate_ends, certificate_gone};
 use super::{
     AccessInstruments, HandshakeInstruments, Level, LoadInstruments, Loaded, RequestInstruments,
     Seldom, Tally, Totals,
@@ -148,6 +148,11 @@ impl Instruments {
     /// The handles of what is read again while the server runs.
     pub fn loads(&self, what: Loaded) -> LoadInstruments {
         LoadInstruments::new(&self.recorder, what)
+    }
+
+    /// Tells that a certificate is in use no more.
+    pub fn certificate_gone(&self, certificate: &str) {
+        certificate_gone(&self.recorder, certificate);
     }
 
     /// The handles of one listener's handshakes.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use metrics::{Counter, Histogram};
+use metrics::{Counter, Gauge, Histogram};
 use metrics_exporter_prometheus::PrometheusRecorder;
 
 use super::instruments::{counter, gauge, histogram};
@@ -63,7 +63,16 @@ fn labels(listener: &str, version: &str, outcome: &str) -> [(&'static str, Strin
 /// Tells when a certificate ends to be valid.
 pub(super) fn certificate_ends(recorder: &PrometheusRecorder, certificate: &str, at: SystemTime) {
     let unix = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    expires(recorder, certificate).set(unix.as_secs_f64());
+}
+
+/// Tells that a certificate is in use no more.
+pub(super) fn certificate_gone(recorder: &PrometheusRecorder, certificate: &str) {
+    expires(recorder, certificate).set(f64::NAN);
+}
+
+fn expires(recorder: &PrometheusRecorder, certificate: &str) -> Gauge {
     let labels = [("certificate", certificate.to_owned())];
     let name = "caudal_certificate_expires_timestamp_seconds";
-    gauge(recorder, name, &labels).set(unix.as_secs_f64());
+    gauge(recorder, name, &labels)
 }

@@ -200,6 +200,22 @@ async fn listeners_show_other_certificates() {
 }
 
 #[tokio::test]
+async fn what_is_gone_keeps_no_alert_alive() {
+    let (_storage, server) = serving(&format!("{MEDIA}[storage.old]\nkind = \"memory\"\n{ROUTE}"));
+    server.reload(&format!("{MEDIA}{ROUTE}")).await.unwrap();
+    let told = server.metric("caudal_storage_ready{storage=\"old\"}").await;
+    assert!(told.is_nan(), "{told}");
+    assert!(
+        !server
+            .metric("caudal_storage_ready{storage=\"media\"}")
+            .await
+            .is_nan()
+    );
+}
+
+const ROUTE: &str = "[[route]]\npath = \"/\"\nstorage = \"media\"\n";
+
+#[tokio::test]
 async fn only_a_post_reloads() {
     let (_storage, server) = serving(MEDIA);
     let answer = ask(server.admin, Method::GET, "/reload", &[]).await;
