@@ -7,6 +7,8 @@ use bytes::Bytes;
 use caudal::storage::Error;
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use tokio::task::JoinSet;
 
 use crate::server::scripted::Act;
 use crate::server::{Scripted, Server, connect, pattern, until};
@@ -26,14 +28,25 @@ fn request(path: &str) -> http::Request<Empty<Bytes>> {
         .unwrap()
 }
 
+/// Reads the rest of a body, each byte as it has to be.
+async fn to_the_end(mut body: Incoming, bytes: Bytes, mut position: usize) {
+    while let Some(frame) = body.frame().await {
+        let piece = frame.unwrap().into_data().unwrap();
+        assert!(
+            piece == bytes[position..position + piece.len()],
+            "at {position}"
+        );
+        position += piece.len();
+    }
+    assert_eq!(position, bytes.len());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_viewers_of_a_cold_object_cost_one_storage_read() {
     let bytes = pattern(4 * MIB, 1);
     let storage = scripted("a.m4s", &bytes);
     storage.close_gate();
-    // They are read one after another below: the last takes nothing for as long as all others are read.
-    let patient = "[cache]\nfill_timeout = \"10m\"\n[server]\nwrite_stall = \"10m\"\n";
-    let server = Server::over(storage.clone(), patient);
+    let server = Server::over(storage.clone(), "[cache]\nfill_timeout = \"10m\"\n");
     let mut viewers = Vec::new();
     for _ in 0..1000 {
         let addr = server.addr;
@@ -55,19 +68,15 @@ async fn a_thousand_viewers_of_a_cold_object_cost_one_storage_read() {
     // Every viewer has its first byte while the storage still holds back the rest.
     let opened = Instant::now();
     storage.open_gate();
-    for (first, at, mut body) in started {
+    // All at once, as viewers do: one that takes nothing while the others are read is cut.
+    let mut ending = JoinSet::new();
+    for (first, at, body) in started {
         assert!(at < opened);
         assert_eq!(first, bytes[..first.len()]);
-        let mut position = first.len();
-        while let Some(frame) = body.frame().await {
-            let piece = frame.unwrap().into_data().unwrap();
-            assert!(
-                piece == bytes[position..position + piece.len()],
-                "at {position}"
-            );
-            position += piece.len();
-        }
-        assert_eq!(position, bytes.len());
+        ending.spawn(to_the_end(body, bytes.clone(), first.len()));
+    }
+    while let Some(ended) = ending.join_next().await {
+        ended.unwrap();
     }
     assert_eq!(storage.reads().len(), 1);
     assert_eq!(storage.reads()[0].range, Some(0..8 * MIB as u64));
