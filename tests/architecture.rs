@@ -40,7 +40,7 @@ const NEVER: [(&str, &str); 9] = [
 
 /// Crates that stop at a place: AWS types at `storage/s3`, hyper's at `transport` and, where caudal is a client itself,
 /// at `storage/s3/wire`; moka's in the cache and in the compressed variants.
-const CRATES: [(&str, &[&str]); 23] = [
+const CRATES: [(&str, &[&str]); 26] = [
     ("hyper", &["transport/", "storage/s3/wire/"]),
     ("hyper_util", &["transport/", "storage/s3/wire/", "remote/"]),
     ("tokio_rustls", &["transport/", "storage/s3/wire/"]),
@@ -51,6 +51,9 @@ const CRATES: [(&str, &[&str]); 23] = [
     ("x509_parser", &["transport/tls/"]),
     ("rcgen", &["command/demo"]),
     ("socket2", &["transport/"]),
+    ("listenfd", &["transport/inherit"]),
+    ("command_fds", &["app/upgrade"]),
+    ("sd_notify", &["command/serve/"]),
     ("aws_sdk_s3", &["storage/s3"]),
     ("aws_config", &["storage/s3", "remote/"]),
     ("aws_types", &["storage/s3"]),

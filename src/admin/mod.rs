@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
@@ -17,7 +17,12 @@ use crate::storage::Health;
 use crate::storage::health::Report;
 use crate::telemetry::{Counts, Instruments};
 
+use certificates::Ends;
+
+mod certificates;
 mod player;
+
+pub use certificates::Certificates;
 
 /// Answers operators. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -47,6 +52,7 @@ struct Parts {
     health: ArcSwap<Health>,
     cache: Arc<Cache>,
     instruments: Arc<Instruments>,
+    certificates: Certificates,
     demo: Option<Demo>,
     reload: OnceLock<Reload>,
     started: Instant,
@@ -72,6 +78,8 @@ struct Status<'a> {
     requests: Counts,
     cache: CacheStatus,
     storage: BTreeMap<&'a str, Report>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    certificates: BTreeMap<String, Ends>,
     connections: Connections,
     #[serde(skip_serializing_if = "Option::is_none")]
     demo: Option<&'a Demo>,
@@ -109,6 +117,7 @@ impl Admin {
         health: Health,
         cache: Arc<Cache>,
         instruments: Arc<Instruments>,
+        certificates: Certificates,
         demo: Option<Demo>,
     ) -> Self {
         let leaving = AtomicBool::new(false);
@@ -116,6 +125,7 @@ impl Admin {
             health: ArcSwap::from_pointee(health),
             cache,
             instruments,
+            certificates,
             demo,
             reload: OnceLock::new(),
             started: Instant::now(),
@@ -138,7 +148,8 @@ impl Admin {
         let _ = self.0.reload.set(reload);
     }
 
-    fn is_ready(&self) -> bool {
+    /// Whether `/readyz` says so.
+    pub fn is_ready(&self) -> bool {
         !self.0.leaving.load(Ordering::Relaxed) && self.0.health.load().is_ready()
     }
 
@@ -200,7 +211,22 @@ impl Admin {
         of_type("text/plain; version=0.0.4; charset=utf-8", text)
     }
 
+    /// What `/readyz` says, on one line.
+    pub fn why_not_ready(&self) -> String {
+        self.told().trim_end().replace('\n', "; ")
+    }
+
     fn readiness(&self) -> Response {
+        let status = if self.is_ready() {
+            StatusCode::OK
+        } else {
+            StatusCode::SERVICE_UNAVAILABLE
+        };
+        text(status, self.told())
+    }
+
+    /// Whether traffic should come, and what an operator should look at.
+    fn told(&self) -> String {
         let mut body = String::from(if self.is_ready() {
             "ready\n"
         } else {
@@ -216,18 +242,15 @@ impl Admin {
                 .unwrap_or_default();
             body.push_str(&format!("storage {name}: {state}{detail}\n"));
         }
-        let status = if self.is_ready() {
-            StatusCode::OK
-        } else {
-            StatusCode::SERVICE_UNAVAILABLE
-        };
-        text(status, body)
+        body.push_str(&self.0.certificates.warnings(SystemTime::now()));
+        body
     }
 
     fn status(&self) -> Response {
         let Parts {
             cache,
             instruments,
+            certificates,
             demo,
             started,
             ..
@@ -251,6 +274,7 @@ impl Admin {
                 evictions_total: instruments.cache.evictions.get(),
             },
             storage: health.reports().collect(),
+            certificates: certificates.ends(),
             connections: Connections {
                 open: instruments.transport.open.get(),
             },

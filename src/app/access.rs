@@ -8,6 +8,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 
 use super::Error;
+use super::again::{Again, looks};
 use super::files::Files;
 use super::secrets::Secrets;
 use crate::access::Gate;
@@ -100,34 +101,22 @@ impl Loader {
     /// Looks for changes for as long as the process runs. A change that cannot be used is told once; what was loaded
     /// before goes on, for a list that is being written must not lock everybody out.
     pub(super) async fn watch(mut self, instruments: LoadInstruments) {
-        instruments.at.set(unix_now() as f64);
-        let mut tick = tokio::time::interval(self.config.viewer.reload);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        tick.tick().await;
-        let mut told = String::new();
+        let mut again = Again::new(
+            instruments,
+            [
+                "keys, lists and databases of access were loaded again",
+                "access goes on with what was loaded before",
+            ],
+        );
+        let mut looks = looks(self.config.viewer.reload);
         loop {
-            tick.tick().await;
+            looks.tick().await;
             self.kept.upkeep(unix_now());
             let fetched = self.published.fetch(Instant::now()).await;
-            instruments.failed.increment(fetched.failures);
+            again.failed(fetched.failures);
             // Another generation: nothing that an old key verified is believed.
             self.is_stale |= fetched.changed;
-            match self.refresh().await {
-                Ok(false) => told.clear(),
-                Ok(true) => {
-                    told.clear();
-                    instruments.loaded.increment(1);
-                    instruments.at.set(unix_now() as f64);
-                    tracing::info!("keys, lists and databases of access were loaded again");
-                }
-                Err(problem) => {
-                    instruments.failed.increment(1);
-                    if told != problem {
-                        tracing::error!(%problem, "access goes on with what was loaded before");
-                        told = problem;
-                    }
-                }
-            }
+            again.went(self.refresh().await);
         }
     }
 

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::storages::Storages;
 use super::{Error, access, routes, settings, tls};
-use crate::admin::Admin;
+use crate::admin::{Admin, Certificates};
 use crate::cache::{Cache, Source};
 use crate::config::Config;
 use crate::delivery::Delivery;
@@ -24,11 +24,18 @@ pub(super) struct House {
     pub(super) instruments: Arc<Instruments>,
     pub(super) cache: Arc<Cache>,
     pub(super) access_log: AccessLog,
+    pub(super) certificates: Certificates,
 }
 
 /// Everything that follows from a configuration, not in use yet.
 pub(super) struct Generation {
+    /// What requests meet.
     pub(super) parts: Parts,
+    pub(super) rest: Rest,
+}
+
+/// What requests do not meet.
+pub(super) struct Rest {
     pub(super) health: Health,
     pub(super) tls: tls::Loader,
     config: Config,
@@ -85,50 +92,27 @@ impl Generation {
             Some(before) => before.health.renewed(storages.probed()),
             None => Health::new(storages.probed()),
         };
-        Ok(Self {
+        let rest = Rest {
             config: config.clone(),
             storages,
             delivery,
             access,
             tls,
-            parts,
             health,
-        })
+        };
+        Ok(Self { parts, rest })
     }
 
     /// Takes all of it into use where another generation served: what is read from comes first, for the new routes
     /// lead there.
     pub(super) fn succeed(self, house: &House, handler: &Handler, admin: &Admin) -> Current {
-        house.cache.renew(source(&self.config, &self.storages));
-        self.tls.commit();
-        admin.renew(self.health.clone());
-        let (parts, rest) = self.split();
-        handler.renew(parts);
+        let rest = self.rest;
+        house.cache.renew(source(&rest.config, &rest.storages));
+        rest.tls.commit();
+        admin.renew(rest.health.clone());
+        handler.renew(self.parts);
         rest.look_after(house)
     }
-
-    /// The parts for a handler, and the rest.
-    pub(super) fn split(self) -> (Parts, Rest) {
-        let rest = Rest {
-            config: self.config,
-            storages: self.storages,
-            health: self.health,
-            delivery: self.delivery,
-            access: self.access,
-            tls: self.tls,
-        };
-        (self.parts, rest)
-    }
-}
-
-/// A generation whose parts are in use.
-pub(super) struct Rest {
-    pub(super) tls: tls::Loader,
-    config: Config,
-    storages: Storages,
-    health: Health,
-    delivery: Arc<Delivery>,
-    access: access::Loader,
 }
 
 impl Rest {
@@ -141,7 +125,8 @@ impl Rest {
         upkeep.spawn_on(watch(self.health.clone(), instruments.clone()), on);
         upkeep.spawn_on(expiries(self.health.clone(), instruments.clone()), on);
         upkeep.spawn_on(self.access.watch(instruments.loads(Loaded::Access)), on);
-        upkeep.spawn_on(self.tls.watch(instruments.clone()), on);
+        let certificates = house.certificates.clone();
+        upkeep.spawn_on(self.tls.watch(instruments.clone(), certificates), on);
         let at = SystemTime::now().duration_since(UNIX_EPOCH);
         let loads = instruments.loads(Loaded::Config);
         loads.at.set(at.unwrap_or_default().as_secs_f64());

@@ -3,21 +3,23 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Mutex;
 
-use crate::admin::{Admin, Demo, Reload};
+use crate::admin::{Admin, Certificates, Demo, Reload};
 use crate::cache::Cache;
 use crate::config::{self, Config, LogFormat};
 use crate::handler::Handler;
 use crate::storage::{self, Storage};
 use crate::telemetry::{AccessLog, Format, Instruments};
-use crate::transport::{BindError, Drain, Limits, Transport, Workers};
+use crate::transport::{BindError, Departure, Drain, Inherited, Predecessor, Transport, Workers};
 
 pub(crate) mod access;
+mod again;
 pub(crate) mod allocator;
 mod descriptors;
 mod files;
@@ -29,8 +31,10 @@ mod secrets;
 mod settings;
 mod storages;
 mod tls;
+mod upgrade;
 
 pub use reload::Reread;
+pub use upgrade::Successor;
 
 use generation::{Generation, House, Rest};
 use reload::Reloader;
@@ -39,9 +43,10 @@ use reload::Reloader;
 pub struct App {
     viewers: Transport,
     operators: Transport,
-    limits: Limits,
+    max_connections: usize,
     drain_grace: Duration,
     drain_timeout: Duration,
+    predecessor: Option<Predecessor>,
     house: House,
     handler: Handler,
     admin: Admin,
@@ -60,6 +65,10 @@ pub struct Extras {
     pub demo: Option<Demo>,
     /// How the configuration is read again; without it, it is not.
     pub reread: Option<Reread>,
+    /// Sockets that are bound already.
+    pub inherited: Inherited,
+    /// The server to take over from.
+    pub predecessor: Option<Predecessor>,
 }
 
 /// Why an app cannot start.
@@ -82,6 +91,9 @@ pub enum Error {
     /// The system refused a thread or a runtime.
     #[error("the system refused a thread: {0}")]
     System(#[from] std::io::Error),
+    /// A server that takes over cannot serve what the one before it serves.
+    #[error("not ready to take over: {0}")]
+    NotReady(String),
 }
 
 impl App {
@@ -92,7 +104,7 @@ impl App {
     ///
     /// # Errors
     /// See [`Error`]. A storage that cannot be reached is none: readiness says so, and it may come back.
-    pub fn load(config: &Config, extras: Extras) -> Result<Self, Error> {
+    pub fn load(config: &Config, mut extras: Extras) -> Result<Self, Error> {
         let background = Builder::new_multi_thread()
             .thread_name("background")
             .enable_all()
@@ -115,24 +127,40 @@ impl App {
             instruments: instruments.clone(),
             cache: cache.clone(),
             access_log,
+            certificates: Certificates::default(),
         };
-        let generation = background.block_on(Generation::make(&house, config, storages, None))?;
-        let health = generation.health.clone();
-        let (parts, generation) = generation.split();
+        let Generation { parts, rest } =
+            background.block_on(Generation::make(&house, config, storages, None))?;
         let handler = Handler::new(parts);
-        let admin = Admin::new(health, cache.clone(), instruments, extras.demo);
+        let admin = Admin::new(
+            rest.health.clone(),
+            cache.clone(),
+            instruments,
+            house.certificates.clone(),
+            extras.demo,
+        );
+        let inherited = &mut extras.inherited;
+        let viewers = listeners::viewers(config, &handler, &rest.tls, inherited)?;
+        let operators = listeners::operators(config, inherited)?;
+        for socket in inherited.left_over() {
+            tracing::warn!(
+                socket,
+                "a socket that was handed to us is nobody's listener: it is closed"
+            );
+        }
         Ok(Self {
-            viewers: listeners::viewers(config, &handler, &generation.tls)?
+            viewers: viewers
                 .sending_from(cache.arena().cloned())
                 .when_quiet(allocator::give_back),
-            operators: Transport::bind("operators", vec![listeners::operators(config)], 1)?,
-            limits: settings::limits(config),
+            operators,
+            max_connections: config.server.max_connections,
             drain_grace: config.server.drain_grace,
             drain_timeout: config.server.drain_timeout,
+            predecessor: extras.predecessor,
             house,
             handler,
             admin,
-            generation,
+            generation: rest,
             reread: extras.reread,
             log_writer,
             background,
@@ -149,10 +177,11 @@ impl App {
         self.operators.addrs()[0]
     }
 
-    /// Begins to serve, on threads of its own. Returns at once.
+    /// Begins to serve, on threads of its own. Returns at once, but for a server that takes over: it serves once it is
+    /// ready, and tells the one before.
     ///
     /// # Errors
-    /// When the system refuses a thread.
+    /// When the system refuses a thread, or a server that takes over is not ready.
     pub fn start(self) -> Result<Running, Error> {
         let (addrs, admin_addr) = (self.addrs().to_vec(), self.admin_addr());
         let instruments = self.house.instruments.clone();
@@ -167,21 +196,22 @@ impl App {
         });
         self.admin
             .reloads_by(reload_on(self.background.handle(), &reloader));
+        let departure = take_over(self.predecessor, &self.admin, &self.background)?;
+        let mut sockets = self.viewers.copies()?;
+        sockets.append(&mut self.operators.copies()?);
         let (viewers_drain, viewers_draining) = Drain::new();
         let (operators_drain, operators_draining) = Drain::new();
-        let limits = self.limits;
-        let viewers =
-            self.viewers
-                .serve(self.handler, limits.clone(), instruments, viewers_draining)?;
-        let operators = self.operators.serve(
-            self.admin.clone(),
-            limits,
-            Arc::new(Instruments::new()),
-            operators_draining,
-        )?;
+        let most = self.max_connections;
+        let viewers = self.viewers.after(departure);
+        let viewers = viewers.serve(self.handler, most, instruments, viewers_draining)?;
+        let uncounted = Arc::new(Instruments::new());
+        let operators =
+            self.operators
+                .serve(self.admin.clone(), most, uncounted, operators_draining)?;
         Ok(Running {
             addrs,
             admin_addr,
+            sockets,
             admin: self.admin,
             reloader,
             viewers: (viewers_drain, viewers),
@@ -194,6 +224,28 @@ impl App {
     }
 }
 
+/// For storages to be reached before another server's viewers are taken from it.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+
+/// Waits until we can serve, then has the server before us stop: both accept until it has heard.
+fn take_over(
+    predecessor: Option<Predecessor>,
+    admin: &Admin,
+    background: &Runtime,
+) -> Result<Option<Departure>, Error> {
+    let Some(predecessor) = predecessor else {
+        return Ok(None);
+    };
+    let ready = async {
+        while !admin.is_ready() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let ready = background.block_on(async { tokio::time::timeout(READY_WITHIN, ready).await });
+    ready.map_err(|_| Error::NotReady(admin.why_not_ready()))?;
+    Ok(Some(predecessor.dismiss()?))
+}
+
 impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "App({:?})", self.addrs())
@@ -204,6 +256,8 @@ impl std::fmt::Debug for App {
 pub struct Running {
     addrs: Vec<SocketAddr>,
     admin_addr: SocketAddr,
+    /// Copies of all that listen, for a server that takes over.
+    sockets: Vec<OwnedFd>,
     admin: Admin,
     reloader: Arc<Reloader>,
     viewers: (Drain, Workers),
@@ -262,11 +316,46 @@ impl Running {
         self.reloader.reload().await
     }
 
+    /// Starts the program anew with all that listens, and waits until it serves. What is left to do is
+    /// [`Running::give_way`]. To drop the future is to end what was started.
+    ///
+    /// # Errors
+    /// Why the other one does not serve. We go on.
+    pub async fn hand_over(&self) -> Result<Successor, String> {
+        let copies = self.sockets.iter().map(OwnedFd::try_clone);
+        let outcome = match copies.collect() {
+            Ok(copies) => upgrade::hand_over(copies).await,
+            Err(error) => Err(error.to_string()),
+        };
+        let instruments = &self.reloader.house.instruments;
+        match &outcome {
+            Ok(successor) => tracing::info!(pid = successor.pid, "another process serves now"),
+            Err(problem) => {
+                instruments.upgrades_failed.increment(1);
+                tracing::error!(%problem, "no other process took over: this one goes on");
+            }
+        }
+        outcome
+    }
+
+    /// Stops where another process serves already: lets every viewer finish within the drain timeout. Blocks.
+    pub fn give_way(self, successor: Successor) -> Stopped {
+        let stopped = self.finish();
+        drop(successor);
+        stopped
+    }
+
     /// Stops: says so on `/readyz`, keeps accepting for the grace period, then lets every viewer finish
     /// within the drain timeout. Blocks. Operators are served to the last.
     pub fn stop(self) -> Stopped {
         self.admin.leave();
         std::thread::sleep(self.drain_grace);
+        self.finish()
+    }
+
+    fn finish(self) -> Stopped {
+        // Copies that stay open would keep the kernel queueing connections for nobody.
+        drop(self.sockets);
         let (drain, workers) = self.viewers;
         drain.begin();
         let finished = self

@@ -4,7 +4,7 @@ use http::HeaderValue;
 
 use super::Error;
 use crate::cache::{Lifetimes, Placement, Rules, Settings};
-use crate::config::{self, ArenaUse, Config, Freshness, Policy};
+use crate::config::{self, ArenaUse, Config, Freshness, OwnLimits, Policy};
 use crate::delivery::Compression;
 use crate::handler::{CacheControl, Cors};
 use crate::media::Class;
@@ -114,16 +114,18 @@ pub(super) fn cache_control(config: &Config) -> Result<CacheControl, Error> {
     })
 }
 
-pub(super) fn limits(config: &Config) -> Limits {
+/// What bounds a connection: as a listener has it, else as all do.
+pub(super) fn limits(config: &Config, own: &OwnLimits) -> Limits {
     let server = &config.server;
+    let header_size = own.header_size.unwrap_or(server.header_size);
     Limits {
-        max_connections: server.max_connections,
-        header_timeout: server.header_timeout,
-        idle_timeout: server.idle_timeout,
-        write_stall: server.write_stall,
-        body_timeout: server.body_timeout,
-        header_size: usize::try_from(server.header_size).unwrap_or(usize::MAX),
-        header_count: server.header_count,
+        header_timeout: own.header_timeout.unwrap_or(server.header_timeout),
+        idle_timeout: own.idle_timeout.unwrap_or(server.idle_timeout),
+        write_stall: own.write_stall.unwrap_or(server.write_stall),
+        min_rate: own.min_rate.unwrap_or(server.min_rate),
+        body_timeout: own.body_timeout.unwrap_or(server.body_timeout),
+        header_size: usize::try_from(header_size).unwrap_or(usize::MAX),
+        header_count: own.header_count.unwrap_or(server.header_count),
     }
 }
 

@@ -4,15 +4,17 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use super::Error;
+use super::again::{Again, looks};
 use super::files::Files;
 use super::secrets::Secrets;
+use crate::admin::Certificates;
 use crate::config::secret::Reference;
 use crate::config::{self, ClientCertificate, Config, Protocol, TlsVersion};
 use crate::remote::{Remote, SecretsManager};
-use crate::telemetry::{Instruments, LoadInstruments, Loaded};
+use crate::telemetry::{Instruments, Loaded};
 use crate::transport::tls::{Alpn, Asked, Certificate, Clients, Oldest, Terms, Tickets, Tls};
 
 /// Reads and reads again.
@@ -99,40 +101,31 @@ impl Loader {
 
     /// Looks for changes for as long as the process runs. A change that cannot be used is told once; what was loaded
     /// before goes on.
-    pub(super) async fn watch(mut self, instruments: Arc<Instruments>) {
+    pub(super) async fn watch(mut self, instruments: Arc<Instruments>, certificates: Certificates) {
+        let mut again = Again::new(
+            instruments.loads(Loaded::Tls),
+            [
+                "certificates were loaded again",
+                "TLS goes on with what was loaded before",
+            ],
+        );
+        self.tell(&instruments, &certificates);
         if self.made.listeners.is_empty() {
             return;
         }
-        let loads = instruments.loads(Loaded::Tls);
-        self.tell(&instruments, &loads);
-        let mut tick = tokio::time::interval(self.config.viewer.reload);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        tick.tick().await;
-        let mut told = String::new();
+        let mut looks = looks(self.config.viewer.reload);
         loop {
-            tick.tick().await;
-            match self.refresh().await {
-                Ok(false) => told.clear(),
-                Ok(true) => {
-                    told.clear();
-                    loads.loaded.increment(1);
-                    self.tell(&instruments, &loads);
-                    tracing::info!("certificates were loaded again");
-                }
-                Err(problem) => {
-                    loads.failed.increment(1);
-                    if told != problem {
-                        tracing::error!(%problem, "TLS goes on with what was loaded before");
-                        told = problem;
-                    }
-                }
+            looks.tick().await;
+            if again.went(self.refresh().await) {
+                self.tell(&instruments, &certificates);
             }
         }
     }
 
-    fn tell(&self, instruments: &Instruments, loads: &LoadInstruments) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        loads.at.set(now.unwrap_or_default().as_secs_f64());
+    fn tell(&self, instruments: &Instruments, certificates: &Certificates) {
+        let ends = self.made.certificates.iter();
+        let ends = ends.map(|(name, made)| (name.clone(), made.ends()));
+        certificates.renew(ends.collect());
         for (name, certificate) in &self.made.certificates {
             instruments.certificate_ends(name, certificate.ends());
         }
@@ -243,6 +236,7 @@ impl Loader {
             Alpn {
                 h2: listener.protocols.contains(&Protocol::Http2),
                 http1: listener.protocols.contains(&Protocol::Http1),
+                early_data: listener.early_data,
             },
         );
         let terms = terms.map_err(|problem| problem.to_string())?;

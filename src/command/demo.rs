@@ -60,7 +60,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let extras = Extras {
         storages: [(NAME.to_owned(), storage)].into(),
         demo: Some(demo.clone()),
-        reread: None,
+        ..Extras::default()
     };
     let running = start(&config, extras)?;
     let admin = reachable(running.admin_addr());

@@ -6,11 +6,17 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Unusable, init_log, load_config};
-use crate::app::{self, App, Extras, Reread, Running, Stopped};
+use crate::app::{self, App, Extras, Reread, Running, Stopped, Successor};
 use crate::config::{Config, Route, Storage, StorageKind};
+use crate::transport::Inherited;
+
+mod signals;
+mod supervisor;
+
+use signals::{Signals, Told};
+use supervisor::News;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -30,15 +36,22 @@ pub(super) struct Args {
 
 /// Serves until a signal says stop.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    // First of all, while there are no other threads: it changes the environment.
+    let (inherited, predecessor) =
+        Inherited::from_environment().context("cannot take over sockets")?;
+    let takes_over = predecessor.is_some();
     let config = configure(&args)?;
     init_log(&config)?;
     let reread: Reread = Arc::new(move || configure(&args).map_err(|error| format!("{error:#}")));
     let extras = Extras {
         reread: Some(reread),
+        inherited,
+        predecessor,
         ..Extras::default()
     };
     let running = start(&config, extras)?;
     tracing::info!(listen = ?running.addrs(), admin = %running.admin_addr(), "serving");
+    supervisor::told(News::Serving { takes_over });
     until_stopped(running)
 }
 
@@ -97,40 +110,55 @@ pub(super) fn start(config: &Config, extras: Extras) -> anyhow::Result<Running> 
 }
 
 /// Serves until SIGTERM or SIGINT, then drains; a second signal ends the process at once. SIGHUP reads the configuration
-/// again.
+/// again; SIGUSR2 has the program started anew, on the binary that stands in its place now, and gives way to it.
 pub(super) fn until_stopped(running: Running) -> anyhow::Result<ExitCode> {
-    let (mut terminate, mut interrupt, mut hang_up) = running
-        .wait_for(async {
-            std::io::Result::Ok((
-                signal(SignalKind::terminate())?,
-                signal(SignalKind::interrupt())?,
-                signal(SignalKind::hangup())?,
-            ))
-        })
+    let mut signals = running
+        .wait_for(async { Signals::new() })
         .context("cannot wait for signals")?;
-    running.wait_for(async {
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => return,
-                _ = interrupt.recv() => return,
-                // It has told in the log how that went.
-                _ = hang_up.recv() => drop(running.reload().await),
-            }
-        }
-    });
+    let end = running.wait_for(until_told(&running, &mut signals));
     tracing::info!("stopping: viewers finish first; a second signal stops at once");
     running.spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        signals.stop().await;
         std::process::exit(130);
     });
-    match running.stop() {
+    let stopped = match end {
+        End::Stop => {
+            supervisor::told(News::Stopping);
+            running.stop()
+        }
+        End::GiveWay(successor) => running.give_way(successor),
+    };
+    match stopped {
         Stopped::Drained => tracing::info!("stopped: every viewer was served to the end"),
         Stopped::TimedOut => {
             tracing::warn!("stopped: some viewers were cut, the drain timeout was up")
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Why a server ends.
+enum End {
+    Stop,
+    GiveWay(Successor),
+}
+
+async fn until_told(running: &Running, signals: &mut Signals) -> End {
+    loop {
+        match signals.next().await {
+            Told::Stop => return End::Stop,
+            Told::Reload => {
+                supervisor::told(News::Reloading);
+                // It has told in the log how that went.
+                let _ = running.reload().await;
+                supervisor::told(News::Reloaded);
+            }
+            Told::Upgrade => tokio::select! {
+                () = signals.stop() => return End::Stop,
+                outcome = running.hand_over() => if let Ok(successor) = outcome {
+                    return End::GiveWay(successor);
+                }
+            },
+        }
+    }
 }

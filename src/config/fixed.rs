@@ -11,7 +11,22 @@ const SECTIONS: [&str; 4] = ["server", "admin", "log", "cache"];
 
 /// Keys that cannot, of every section of that name.
 const KEYS: [(&str, &[&str]); 2] = [
-    ("listener", &["listen", "protocols"]),
+    (
+        "listener",
+        &[
+            "listen",
+            "protocols",
+            "early_data",
+            "max_connections",
+            "header_timeout",
+            "header_size",
+            "header_count",
+            "body_timeout",
+            "idle_timeout",
+            "write_stall",
+            "min_rate",
+        ],
+    ),
     ("viewer", &["proxy_protocol"]),
 ];
 
@@ -96,6 +111,7 @@ mod tests {
             change(""),
             [
                 "listener.more.certificates",
+                "listener.more.early_data",
                 "listener.more.listen",
                 "listener.more.protocols"
             ]

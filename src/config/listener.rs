@@ -2,9 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::access;
-use super::format::{Address, Addresses, File, List, Optional, SecretReference, Word};
+use super::format::{
+    Address, Addresses, Count, File, Flag, List, Optional, SecretReference, Size, Time, Word,
+};
 use super::schema::Keys;
 use super::secret::Reference;
 
@@ -19,6 +22,8 @@ pub struct Listener {
     pub certificates: Vec<String>,
     /// The oldest TLS that is spoken.
     pub tls_min: TlsVersion,
+    /// Whether clients of HTTP/3 may ask before their handshake is done.
+    pub early_data: bool,
     /// Whether clients show a certificate.
     pub client_certificate: ClientCertificate,
     /// Whose are believed: PEM.
@@ -27,6 +32,29 @@ pub struct Listener {
     pub client_crls: Vec<PathBuf>,
     /// The policy of routes that name none, for who comes in here.
     pub access: Option<String>,
+    /// What bounds its connections otherwise than `[server]` says.
+    pub limits: OwnLimits,
+}
+
+/// Limits of one listener; what is absent is as `[server]` has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OwnLimits {
+    /// Connections open at once here, of those over all listeners.
+    pub max_connections: Option<usize>,
+    /// For a request's head to arrive.
+    pub header_timeout: Option<Duration>,
+    /// The longest request head, in bytes.
+    pub header_size: Option<u64>,
+    /// The most header fields of a request.
+    pub header_count: Option<usize>,
+    /// For a request's body to arrive.
+    pub body_timeout: Option<Duration>,
+    /// How long a connection may rest between requests.
+    pub idle_timeout: Option<Duration>,
+    /// How long a viewer may take nothing of an answer.
+    pub write_stall: Option<Duration>,
+    /// Bytes a second that a viewer takes at least.
+    pub min_rate: Option<u64>,
 }
 
 /// What is spoken on a listener.
@@ -92,10 +120,12 @@ impl Default for Listener {
             protocols: vec![Protocol::Http2, Protocol::Http1],
             certificates: vec![],
             tls_min: TlsVersion::Tls12,
+            early_data: false,
             client_certificate: ClientCertificate::Off,
             client_ca: None,
             client_crls: vec![],
             access: None,
+            limits: OwnLimits::default(),
         }
     }
 }
@@ -109,6 +139,7 @@ impl Listener {
         let certificates = List(access::name("edge"));
         keys.key("certificates", &mut self.certificates, certificates);
         keys.key("tls_min", &mut self.tls_min, Word(&VERSIONS));
+        keys.key("early_data", &mut self.early_data, Flag);
         keys.key(
             "client_certificate",
             &mut self.client_certificate,
@@ -123,6 +154,25 @@ impl Listener {
             &mut self.access,
             Optional(access::name("viewers")),
         );
+        self.limits.keys(keys);
+    }
+}
+
+impl OwnLimits {
+    fn keys(&mut self, keys: &mut impl Keys) {
+        let time = || Optional(Time::POSITIVE);
+        let most = Optional(Count(1..=1_000_000));
+        keys.key("max_connections", &mut self.max_connections, most);
+        keys.key("header_timeout", &mut self.header_timeout, time());
+        let size = Optional(Size(8 << 10..=1 << 20));
+        keys.key("header_size", &mut self.header_size, size);
+        let count = Optional(Count(8..=1000));
+        keys.key("header_count", &mut self.header_count, count);
+        keys.key("body_timeout", &mut self.body_timeout, time());
+        keys.key("idle_timeout", &mut self.idle_timeout, time());
+        keys.key("write_stall", &mut self.write_stall, time());
+        let rate = Optional(Size(1..=64 << 10));
+        keys.key("min_rate", &mut self.min_rate, rate);
     }
 }
 

@@ -30,7 +30,7 @@ pub use access::{
 };
 pub use error::{Error, Origin, Problem};
 pub use freshness::{Freshness, Policy};
-pub use listener::{Certificate, ClientCertificate, Listener, Protocol, TlsVersion};
+pub use listener::{Certificate, ClientCertificate, Listener, OwnLimits, Protocol, TlsVersion};
 pub use sections::{Admin, ArenaUse, Cache, Compression, Cors, Level, Log, LogFormat, Server};
 pub use storage::{Route, S3, Storage, StorageKind};
 

@@ -2,10 +2,13 @@
 //! bytes. `config/reference.toml` argues the defaults.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::check;
-use super::format::{Address, Addresses, Count, Flag, Memory, Percent, Size, Text, Time, Word};
+use super::format::{
+    Address, Addresses, Count, File, Flag, Memory, Optional, Percent, Size, Text, Time, Word,
+};
 use super::schema::Keys;
 
 const KIB: u64 = 1 << 10;
@@ -37,6 +40,8 @@ pub struct Server {
     pub idle_timeout: Duration,
     /// How long a viewer may take nothing of an answer.
     pub write_stall: Duration,
+    /// Bytes a second that a viewer takes at least of what waits for it, over [`Server::write_stall`].
+    pub min_rate: u64,
     /// After SIGTERM: how long to go on accepting while readiness says no.
     pub drain_grace: Duration,
     /// After that: how long answers under way may take.
@@ -55,6 +60,7 @@ impl Default for Server {
             body_timeout: seconds(30),
             idle_timeout: seconds(125),
             write_stall: seconds(30),
+            min_rate: 2 * KIB,
             drain_grace: Duration::ZERO,
             drain_timeout: seconds(30),
         }
@@ -86,6 +92,8 @@ impl Server {
         keys.key("body_timeout", &mut self.body_timeout, Time::POSITIVE);
         keys.key("idle_timeout", &mut self.idle_timeout, Time::POSITIVE);
         keys.key("write_stall", &mut self.write_stall, Time::POSITIVE);
+        // Without a rate a viewer that takes a byte now and then holds memory for ever; above, slow networks are cut.
+        keys.key("min_rate", &mut self.min_rate, Size(1..=64 * KIB));
         keys.key("drain_grace", &mut self.drain_grace, Time::ANY);
         keys.key("drain_timeout", &mut self.drain_timeout, Time::ANY);
     }
@@ -96,12 +104,15 @@ impl Server {
 pub struct Admin {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// And where in the file system.
+    pub socket: Option<PathBuf>,
 }
 
 impl Default for Admin {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9180)),
+            socket: None,
         }
     }
 }
@@ -115,6 +126,8 @@ impl Admin {
                 example: "127.0.0.1:9180",
             },
         );
+        let socket = Optional(File("/run/caudal/admin.sock"));
+        keys.key("socket", &mut self.socket, socket);
     }
 }
 

@@ -122,7 +122,9 @@ impl Parts {
             }
             answer = self.attempt(request, &routed, &asked, record).await;
         }
-        Ok(leave.mark(answer?))
+        let mut answer = leave.mark(answer?);
+        reply::prioritise(&mut answer.headers, request.version, routed.kind);
+        Ok(answer)
     }
 
     /// What the route's policy says to this viewer. A route without one lets everybody in.

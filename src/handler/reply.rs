@@ -6,7 +6,7 @@ use http::header::{
     ACCEPT_RANGES, AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
     CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED, VARY, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode, Version};
 
 use super::cache_status;
 use super::entity::Entity;
@@ -14,10 +14,12 @@ use super::range::Selection;
 use crate::cache::Lookup;
 use crate::delivery::{Content, Encoding, Timing};
 use crate::exchange::{Body, Response};
-use crate::media::{Class, range};
+use crate::media::{Class, Kind, range};
 
 /// Room for the headers of an answer, CORS and those of the transport included.
 const HEADERS: usize = 24;
+
+const PRIORITY: HeaderName = HeaderName::from_static("priority");
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
@@ -101,6 +103,16 @@ impl Head {
         let status = cache_status::of(&lookup, None);
         put(&mut self.0, cache_status::NAME, written(status));
         put(&mut self.0, SERVER_TIMING, written(server_timing(timing)));
+    }
+}
+
+/// Tells how urgent an answer is (RFC 9218), where several share a connection, and where it is not what all are.
+pub(super) fn prioritise(headers: &mut HeaderMap, version: Version, kind: Kind) {
+    if version < Version::HTTP_2 {
+        return;
+    }
+    if let Some(priority) = kind.priority() {
+        headers.insert(PRIORITY, HeaderValue::from_static(priority));
     }
 }
 

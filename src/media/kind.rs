@@ -87,6 +87,17 @@ impl Kind {
         )
     }
 
+    /// How urgent an asset of this kind is (RFC 9218 section 4.1), `None` where it is as urgent as anything: without a
+    /// manifest, an initialization segment or a key nothing plays, without a thumbnail everything does.
+    pub fn priority(self) -> Option<&'static str> {
+        match self {
+            Self::HlsPlaylist | Self::DashManifest | Self::Init | Self::Key => Some("u=1"),
+            Self::Subtitle => Some("u=2"),
+            Self::Segment | Self::Other => None,
+            Self::Image => Some("u=5"),
+        }
+    }
+
     /// Whether this is a manifest, whose bytes tell its [`Liveness`].
     pub fn is_manifest(self) -> bool {
         matches!(self, Self::HlsPlaylist | Self::DashManifest)

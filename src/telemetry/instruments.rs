@@ -37,6 +37,8 @@ pub struct Instruments {
     pub warnings: Seldom,
     /// Access-log lines dropped as the writer could not keep up.
     pub log_dropped: Counter,
+    /// Processes that were to take over and did not.
+    pub upgrades_failed: Counter,
 }
 
 /// `caudal_cache_*` and `caudal_fill*`.
@@ -118,6 +120,7 @@ impl Instruments {
             },
             warnings: Seldom::new(Duration::from_secs(1)),
             log_dropped: counter(&recorder, "caudal_access_log_dropped_total", &[]),
+            upgrades_failed: counter(&recorder, "caudal_upgrades_failed_total", &[]),
             recorder,
         }
     }
@@ -318,12 +321,16 @@ const COUNTERS: &[(&str, &str)] = &[
     ),
     (
         "caudal_tls_handshakes_total",
-        "TLS handshakes, by version and how they ended: full, resumed, or why not.",
+        "TLS handshakes, by version and how they ended: full, resumed, agreed (QUIC, either), or why not.",
     ),
     ("caudal_connections_total", "Connections accepted."),
     (
         "caudal_connections_closed_total",
         "Connections that ended early, by why.",
+    ),
+    (
+        "caudal_upgrades_failed_total",
+        "Processes that were started to take over, and did not: this one served on.",
     ),
     (
         "caudal_access_log_dropped_total",

@@ -13,6 +13,7 @@ struct Counts {
     begun: AtomicU32,
     ended: AtomicU32,
     resting: AtomicBool,
+    last: AtomicBool,
 }
 
 /// One request being answered. Dropping it ends that.
@@ -30,6 +31,11 @@ impl Busy {
         self.0.begun.load(Ordering::Relaxed)
     }
 
+    /// From now on answers say that they are the last (RFC 9112 section 9.6).
+    pub(super) fn set_last(&self) {
+        self.0.last.store(true, Ordering::Relaxed);
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         self.0.ended.load(Ordering::Relaxed) == self.begun()
     }
@@ -41,6 +47,13 @@ impl Busy {
 
     pub(super) fn set_resting(&self, resting: bool) {
         self.0.resting.store(resting, Ordering::Relaxed);
+    }
+}
+
+impl Answering {
+    /// Whether no further request is welcome on its connection.
+    pub(super) fn is_last(&self) -> bool {
+        self.0.0.last.load(Ordering::Relaxed)
     }
 }
 

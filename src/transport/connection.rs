@@ -12,6 +12,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::future::maybe_done;
 use http::header::ALT_SVC;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -19,15 +20,17 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use socket2::SockRef;
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::busy::Busy;
 use super::exchange::{Bounds, exchange};
 use super::guard::{Guarded, Protocol};
 use super::introduction::introduced;
+use super::permit::Permit;
 use super::rest::Resting;
 use super::socket::Socket;
-use super::streams::{Streams, Watched};
+use super::streams::{self, Streams, Watched};
+use super::tcp::Stream;
+use super::urgency::{PRIORITY, Urgency};
 use super::{Limits, Open, Shared, sendfile};
 use crate::exchange::{Answer, Peer, Secured};
 use crate::telemetry::Instruments;
@@ -41,6 +44,17 @@ const H2_HEAD: usize = 16 * 1024;
 /// Bytes of an answer that h2 takes beyond what its peer's windows allow. More measured no faster.
 const H2_AHEAD: usize = 64 * 1024;
 
+/// How long a connection that nothing is asked on stays open once the drain has begun. A request that is on its way when
+/// its connection is closed has failed for a client that does not ask twice; one that comes in this time gets an answer
+/// that says it is the last (RFC 9112 section 9.6).
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Waits for the drain, and then for a last request.
+async fn lingered(drain: Pin<&mut impl Future<Output = ()>>) {
+    drain.await;
+    tokio::time::sleep(LINGER).await;
+}
+
 /// A connection that was accepted.
 pub(super) struct Connection<A> {
     pub(super) addr: SocketAddr,
@@ -53,7 +67,7 @@ pub(super) struct Connection<A> {
     /// How often connections of this worker have let go of hyper and its memory.
     pub(super) quieted: Arc<AtomicU64>,
     /// Its place under the cap.
-    pub(super) _permit: OwnedSemaphorePermit,
+    pub(super) _permit: Permit,
 }
 
 /// The connection at rest, or `None` where it has ended.
@@ -61,24 +75,24 @@ type Spoken<E> = Result<Option<Resting>, E>;
 
 impl<A: Answer> Connection<A> {
     /// From the first byte to the last.
-    pub(super) async fn serve(mut self, stream: TcpStream) {
+    pub(super) async fn serve(mut self, stream: Stream) {
         self.shared.instruments.transport.accepted.increment(1);
         let _counted = Counted::new(self.shared.instruments.clone());
-        prepare(&stream);
         let mut resting = match self.begin(stream).await {
             Ok(resting) => resting,
             Err(reason) => return self.shared.instruments.transport.closed(reason),
         };
         let shared = &self.shared;
         let mut drain = shared.drain.clone();
-        let mut begun = pin!(drain.begun());
+        // Once it has begun it goes on saying so.
+        let mut begun = pin!(maybe_done(drain.begun()));
         loop {
             tokio::select! {
                 biased;
-                () = &mut begun => return,
-                stirred = resting.stirs(shared.limits.idle_timeout) => if stirred.is_err() {
+                stirred = resting.stirs(self.listener.limits.idle_timeout) => if stirred.is_err() {
                     return shared.instruments.transport.closed("idle_timeout");
                 },
+                () = lingered(begun.as_mut()) => return,
             }
             // Apart from this future, so that a connection at rest has no room for what it does not do.
             let spoken = Box::pin(self.speak(resting, begun.as_mut())).await;
@@ -91,7 +105,14 @@ impl<A: Answer> Connection<A> {
     }
 
     /// Everything before the first request: who is there, and under what terms.
-    async fn begin(&mut self, mut stream: TcpStream) -> Result<Resting, &'static str> {
+    async fn begin(&mut self, stream: Stream) -> Result<Resting, &'static str> {
+        let mut stream = match stream {
+            Stream::Tcp(stream) => stream,
+            Stream::Unix(stream) => {
+                return Ok(Resting::fresh(Socket::Unix(stream), Protocol::Unknown));
+            }
+        };
+        prepare(&stream);
         let unread = self.meet(&mut stream).await?;
         if self.listener.tls.is_some() {
             return Box::pin(self.shake_hands(stream, unread)).await;
@@ -111,7 +132,7 @@ impl<A: Answer> Connection<A> {
         let (tls, instruments) = self.listener.tls.as_ref().ok_or("malformed")?;
         let begun = Instant::now();
         let agreed = tls
-            .agree(stream, unread, self.shared.limits.header_timeout)
+            .agree(stream, unread, self.listener.limits.header_timeout)
             .await;
         let agreed = agreed.map_err(|why| {
             instruments.failed(why);
@@ -129,7 +150,7 @@ impl<A: Answer> Connection<A> {
         if !introduces.is_some_and(|introduces| (introduces.0)(self.addr.ip().to_canonical())) {
             return Ok(Bytes::new());
         }
-        let patience = self.shared.limits.header_timeout;
+        let patience = self.listener.limits.header_timeout;
         let (source, unread) = Box::pin(introduced(stream, patience)).await?;
         self.addr = source.unwrap_or(self.addr);
         Ok(unread)
@@ -141,11 +162,15 @@ impl<A: Answer> Connection<A> {
         resting: Resting,
         mut drain: Pin<&mut impl Future<Output = ()>>,
     ) -> Option<Resting> {
-        let mut io = Guarded::new(resting, &self.shared);
+        let mut io = Guarded::new(
+            resting,
+            self.listener.limits.clone(),
+            self.shared.instruments.clone(),
+        );
         let protocol = tokio::select! {
             biased;
-            () = drain.as_mut() => return None,
             protocol = io.recognise() => protocol,
+            () = lingered(drain.as_mut()) => return None,
         };
         let spoken = match protocol {
             Ok(Protocol::Http2) if self.listener.http2 => {
@@ -168,7 +193,7 @@ impl<A: Answer> Connection<A> {
         drain: Pin<&mut impl Future<Output = ()>>,
     ) -> Spoken<hyper::Error> {
         let busy = io.busy().clone();
-        let mut connection = http1_builder(&self.shared.limits)
+        let mut connection = http1_builder(&self.listener.limits)
             .serve_connection(TokioIo::new(io), self.service(busy.clone(), None));
         let ended = tokio::select! {
             biased;
@@ -176,10 +201,7 @@ impl<A: Answer> Connection<A> {
                 Poll::Pending if busy.is_resting() => Poll::Ready(None),
                 polled => polled.map(Some),
             }) => ended,
-            () = drain => {
-                Pin::new(&mut connection).graceful_shutdown();
-                return connection.await.map(|()| None);
-            }
+            () = drain => return farewell(connection, &busy).await.map(|()| None),
         };
         if let Some(outcome) = ended {
             return outcome.map(|()| None);
@@ -195,8 +217,8 @@ impl<A: Answer> Connection<A> {
     ) -> Spoken<hyper::Error> {
         let streams = Streams::default();
         let service = self.service(io.busy().clone(), Some(streams.clone()));
-        let patience = self.shared.limits.write_stall;
-        let builder = http2_builder(&self.shared.limits);
+        let patience = self.listener.limits.patience_for(streams::PIECE);
+        let builder = http2_builder(&self.listener.limits);
         let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
         let outcome = tokio::select! {
             biased;
@@ -236,22 +258,49 @@ impl<A: Answer> Connection<A> {
             tls: self.tls.clone(),
         };
         let (answer, alt_svc) = (self.answer.clone(), self.listener.alt_svc.clone());
-        let bounds = Bounds::of(&self.shared.limits);
+        let bounds = Bounds::of(&self.listener.limits);
         service_fn(move |request| {
             let (peer, answer, answering) = (peer.clone(), answer.clone(), busy.begin());
             // hyper keeps room for this future in every connection: a pointer's, so.
             let (streams, alt_svc) = (streams.clone(), alt_svc.clone());
             Box::pin(async move {
+                // What a client says of urgency is looked at where answers share a connection.
+                let asked = streams
+                    .as_ref()
+                    .map(|_| request.headers().get(PRIORITY).cloned());
                 let mut response = exchange(request, peer, answer, bounds, answering).await;
                 if let Some(alt_svc) = alt_svc {
                     response.headers_mut().insert(ALT_SVC, alt_svc);
                 }
-                Ok(response.map(|body| match streams {
-                    Some(streams) => streams.watch(body),
-                    None => Watched::unwatched(body),
-                }))
+                let Some(streams) = streams else {
+                    return Ok(response.map(Watched::unwatched));
+                };
+                let urgency = Urgency::of(asked.flatten().as_ref(), response.headers());
+                Ok(response.map(|body| streams.watch(body, urgency)))
             })
         })
+    }
+}
+
+/// Ends a connection of HTTP/1 without failing a request: the next answer says that it is the last; where nothing is asked,
+/// it ends after a while.
+async fn farewell<S>(
+    mut connection: http1::Connection<TokioIo<Guarded>, S>,
+    busy: &Busy,
+) -> hyper::Result<()>
+where
+    S: Service<hyper::Request<Incoming>, Response = hyper::Response<Watched>, Error = Infallible>,
+{
+    busy.set_last();
+    loop {
+        let (was_idle, begun) = (busy.is_idle(), busy.begun());
+        if let Ok(outcome) = tokio::time::timeout(LINGER, &mut connection).await {
+            return outcome;
+        }
+        if was_idle && busy.begun() == begun {
+            Pin::new(&mut connection).graceful_shutdown();
+            return connection.await;
+        }
     }
 }
 
@@ -343,27 +392,16 @@ mod tests {
     }
 
     /// A connection with nothing to say, its socket, its peer, and the owner of its drain.
-    async fn accepted() -> (Connection<Nothing>, TcpStream, TcpStream, Drain) {
+    async fn accepted() -> (Connection<Nothing>, Stream, TcpStream, Drain) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let peer = TcpStream::connect(listener.local_addr().unwrap())
             .await
             .unwrap();
         let (stream, addr) = listener.accept().await.unwrap();
-        let long = Duration::from_secs(60);
-        let limits = Limits {
-            max_connections: 1,
-            header_timeout: long,
-            idle_timeout: long,
-            write_stall: long,
-            body_timeout: long,
-            header_size: 8192,
-            header_count: 100,
-        };
         let (drain, draining) = Drain::new();
         let connections = Arc::new(Semaphore::new(1));
-        let permit = connections.clone().try_acquire_owned().unwrap();
         let shared = Shared {
-            limits: Arc::new(limits),
+            max_connections: 1,
             connections,
             instruments: Arc::new(Instruments::new()),
             drain: draining,
@@ -371,21 +409,27 @@ mod tests {
             when_quiet: || (),
             introduces: None,
         };
+        let listener = Arc::new(Open {
+            index: 0,
+            tls: None,
+            http2: true,
+            alt_svc: None,
+            early_data: false,
+            limits: Arc::new(Limits::lavish()),
+            quic: None,
+            connections: None,
+        });
+        let permit = Permit::now(&listener, &shared).unwrap();
         let connection = Connection {
             addr,
-            listener: Arc::new(Open {
-                index: 0,
-                tls: None,
-                http2: true,
-                alt_svc: None,
-            }),
+            listener,
             tls: None,
             answer: Nothing,
             shared,
             quieted: Arc::default(),
             _permit: permit,
         };
-        (connection, stream, peer, drain)
+        (connection, Stream::Tcp(stream), peer, drain)
     }
 
     async fn ask(peer: &mut TcpStream) {

@@ -65,7 +65,8 @@ pub(super) async fn exchange<A: Answer>(
             answer.answer(request).await
         }
     };
-    if fate != Fate::Whole && parts.version < http::Version::HTTP_2 {
+    let is_last = fate != Fate::Whole || answering.is_last();
+    if is_last && parts.version < http::Version::HTTP_2 {
         response
             .headers
             .insert(CONNECTION, HeaderValue::from_static("close"));
@@ -108,7 +109,8 @@ async fn discard(body: Incoming, patience: Duration) -> Fate {
         .unwrap_or(Fate::Cut)
 }
 
-fn refusal(status: StatusCode, why: &str) -> Response {
+/// What the transport itself answers.
+pub(super) fn refusal(status: StatusCode, why: &str) -> Response {
     let reason = status.canonical_reason().unwrap_or_default().to_lowercase();
     Response {
         status,

@@ -11,12 +11,12 @@ use std::task::{Context, Poll};
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
+use super::Limits;
 use super::busy::Busy;
 use super::deadline::Deadline;
 use super::frames::Frames;
 use super::rest::{self, Resting};
 use super::socket::Socket;
-use super::{Limits, Shared};
 use crate::telemetry::Instruments;
 
 /// A socket with deadlines.
@@ -30,6 +30,10 @@ pub(super) struct Guarded {
     busy: Busy,
     reading: Deadline,
     writing: Deadline,
+    /// Over a time longer than one wait: a peer that takes a byte now and then never lets `writing` pass.
+    pace: Deadline,
+    /// Bytes taken in that time.
+    taken: u64,
     phase: Phase,
     /// Requests begun when the phase was last looked at.
     seen: u32,
@@ -65,7 +69,11 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 impl Guarded {
     /// Watches over a connection from here on.
-    pub(super) fn new(resting: Resting, shared: &Shared) -> Self {
+    pub(super) fn new(
+        resting: Resting,
+        limits: Arc<Limits>,
+        instruments: Arc<Instruments>,
+    ) -> Self {
         let (phase, reading) = match resting.unread.is_empty() {
             true => (Phase::Idle, Deadline::since(resting.since)),
             false => (Phase::Head, Deadline::default()),
@@ -74,11 +82,13 @@ impl Guarded {
             socket: resting.socket,
             unread: resting.unread,
             protocol: resting.protocol,
-            limits: shared.limits.clone(),
-            instruments: shared.instruments.clone(),
+            limits,
+            instruments,
             busy: Busy::default(),
             reading,
             writing: Deadline::default(),
+            pace: Deadline::default(),
+            taken: 0,
             phase,
             seen: 0,
             unflushed: false,
@@ -194,8 +204,27 @@ impl Guarded {
         io::Error::new(io::ErrorKind::TimedOut, what)
     }
 
-    fn stalled(&mut self, cx: &mut Context<'_>) -> bool {
-        self.writing.passed(cx, self.limits.write_stall)
+    /// Why a peer for which bytes wait is to be cut, if it is. Registers for a wake-up when it is not.
+    fn stalled(&mut self, cx: &mut Context<'_>) -> Option<&'static str> {
+        let patience = self.limits.write_stall;
+        if self.writing.passed(cx, patience) {
+            return Some("write_stall");
+        }
+        if !self.pace.passed(cx, patience) {
+            return None;
+        }
+        let least = self.limits.min_rate as f64 * patience.as_secs_f64();
+        // The next time begins when it is asked for, as this one did.
+        self.pace.clear();
+        let taken = std::mem::take(&mut self.taken);
+        (taken as f64).lt(&least).then_some("slow_reader")
+    }
+
+    /// Everything written has been taken.
+    fn all_is_taken(&mut self) {
+        self.writing.clear();
+        self.pace.clear();
+        self.taken = 0;
     }
 }
 
@@ -240,12 +269,17 @@ impl AsyncWrite for Guarded {
         let this = &mut *self;
         this.unflushed = true;
         match Pin::new(&mut this.socket).poll_write_vectored(cx, bufs) {
-            Poll::Pending if this.stalled(cx) => Poll::Ready(Err(this.cut("write_stall"))),
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => match this.stalled(cx) {
+                Some(why) => Poll::Ready(Err(this.cut(why))),
+                None => Poll::Pending,
+            },
             ready => {
                 this.writing.clear();
-                if let (Some(frames), Poll::Ready(Ok(sent))) = (&mut this.frames, &ready) {
-                    frames.sent(*sent);
+                if let Poll::Ready(Ok(sent)) = &ready {
+                    this.taken += *sent as u64;
+                    if let Some(frames) = &mut this.frames {
+                        frames.sent(*sent);
+                    }
                 }
                 ready
             }
@@ -262,13 +296,13 @@ impl AsyncWrite for Guarded {
         if flushed.is_pending() {
             // What TLS has encrypted may be all that is left to send.
             return match this.stalled(cx) {
-                true => Poll::Ready(Err(this.cut("write_stall"))),
-                false => Poll::Pending,
+                Some(why) => Poll::Ready(Err(this.cut(why))),
+                None => Poll::Pending,
             };
         }
         // An answer has just ended, perhaps. hyper has asked for the next request already and will not
         // ask again before something comes, so the wait for it is timed from here.
-        this.writing.clear();
+        this.all_is_taken();
         this.unflushed = false;
         this.advance(false);
         match this.out_of_patience(cx) {

@@ -5,19 +5,22 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
 use tokio::sync::Semaphore;
 
-use tcp::Share;
+use bind::{Binder, Own};
 use tls::Tls;
 
 use crate::cache::Arena;
 use crate::exchange::Answer;
 use crate::telemetry::{HandshakeInstruments, Instruments};
 
+mod bind;
 mod busy;
 mod connection;
 mod deadline;
@@ -25,7 +28,9 @@ mod drain;
 mod exchange;
 mod frames;
 mod guard;
+mod inherit;
 mod introduction;
+mod permit;
 pub mod proxy;
 mod quic;
 mod rest;
@@ -34,20 +39,23 @@ mod socket;
 mod streams;
 mod tcp;
 pub mod tls;
+mod turns;
+pub mod urgency;
 
 pub use drain::{Drain, Draining};
+pub use inherit::{Departure, Inherited, Predecessor, READY};
 
-/// Limits on connections.
+/// Limits on the connections of a listener.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Connections open at a time; more wait in the listen queue.
-    pub max_connections: usize,
     /// From the first byte of a request to the end of its head.
     pub header_timeout: Duration,
     /// Between requests of one connection, and before its first.
     pub idle_timeout: Duration,
     /// A peer that takes nothing for so long is cut.
     pub write_stall: Duration,
+    /// As is one that takes fewer bytes a second of what waits for it, over that time.
+    pub min_rate: u64,
     /// A request's body is read, and thrown away, for so long; then the answer is given and the connection
     /// closed.
     pub body_timeout: Duration,
@@ -57,6 +65,14 @@ pub struct Limits {
     pub header_count: usize,
 }
 
+impl Limits {
+    /// How long a peer may take for so many bytes.
+    fn patience_for(&self, piece: usize) -> Duration {
+        let at_least = Duration::from_secs_f64(piece as f64 / self.min_rate as f64);
+        self.write_stall.max(at_least)
+    }
+}
+
 /// A listener: where, and what is spoken there.
 #[derive(Debug, Clone)]
 pub struct Listener {
@@ -64,12 +80,20 @@ pub struct Listener {
     pub name: String,
     /// Where.
     pub addrs: Vec<SocketAddr>,
+    /// And where in the file system.
+    pub path: Option<PathBuf>,
     /// With TLS on these terms, or without.
     pub tls: Option<Arc<Tls>>,
     /// Whether HTTP/2 is spoken to who begins with it.
     pub http2: bool,
     /// Whether HTTP/3 is spoken, at the same ports; with TLS alone.
     pub http3: bool,
+    /// Whether its requests are taken before the handshake is done; the terms of TLS have to allow for it.
+    pub early_data: bool,
+    /// What bounds each of its connections.
+    pub limits: Limits,
+    /// Connections open at a time here, of those over all listeners.
+    pub max_connections: Option<usize>,
 }
 
 /// A listener that is bound, and what every connection to it shares.
@@ -81,6 +105,12 @@ struct Open {
     http2: bool,
     /// Where HTTP/3 is spoken instead (RFC 7838).
     alt_svc: Option<HeaderValue>,
+    early_data: bool,
+    limits: Arc<Limits>,
+    /// Of HTTP/3 all but the certificates: for every worker the same, as a token that one gave a client is shown to another.
+    quic: Option<quic::Standing>,
+    /// Its own cap.
+    connections: Option<Arc<Semaphore>>,
 }
 
 /// Bound sockets that do not accept yet.
@@ -88,11 +118,10 @@ struct Open {
 pub struct Transport {
     name: &'static str,
     listeners: Vec<Listener>,
-    /// One list for every worker: sockets, and whose they are.
-    sockets: Vec<Vec<(usize, std::net::TcpListener)>>,
-    /// The same for HTTP/3.
-    datagrams: Vec<Vec<(usize, std::net::UdpSocket, quic::Place)>>,
+    /// Every worker's.
+    sockets: Vec<Own>,
     addrs: Vec<SocketAddr>,
+    departure: Option<Departure>,
     arena: Option<Arc<Arena>>,
     when_quiet: fn(),
     introduces: Option<Introduces>,
@@ -111,7 +140,7 @@ impl std::fmt::Debug for Introduces {
 /// What every connection shares.
 #[derive(Debug, Clone)]
 struct Shared {
-    limits: Arc<Limits>,
+    max_connections: usize,
     connections: Arc<Semaphore>,
     instruments: Arc<Instruments>,
     drain: Draining,
@@ -128,7 +157,8 @@ struct Shared {
 pub struct Workers(Vec<std::thread::JoinHandle<()>>);
 
 impl Transport {
-    /// Binds every address once for each worker. `name` is what their threads are called.
+    /// Binds every address once for each worker, or takes over what was `inherited` of it. `name` is what their threads are
+    /// called.
     ///
     /// # Errors
     /// The address that could not be bound, and why.
@@ -136,44 +166,37 @@ impl Transport {
         name: &'static str,
         listeners: Vec<Listener>,
         workers: usize,
+        inherited: &mut Inherited,
     ) -> Result<Self, BindError> {
-        let mut sockets: Vec<Vec<_>> = std::iter::repeat_with(Vec::new).take(workers).collect();
-        let mut datagrams: Vec<Vec<_>> = std::iter::repeat_with(Vec::new).take(workers).collect();
-        let mut addrs = Vec::new();
-        let asked = listeners.iter().enumerate();
-        let asked =
-            asked.flat_map(|(at, listener)| listener.addrs.iter().map(move |addr| (at, *addr)));
-        for (at, asked) in asked {
-            let failed = |source| BindError {
-                addr: asked,
-                source,
-            };
-            let mut addr = asked;
-            for (worker, sockets) in sockets.iter_mut().enumerate() {
-                let socket = tcp::listener(addr, Share::of(worker)).map_err(failed)?;
-                // Where the system chose the port, the others need the same one.
-                addr = socket.local_addr().map_err(failed)?;
-                sockets.push((at, socket));
-            }
-            addrs.push(addr);
-            if listeners[at].http3 {
-                let places = quic::places(workers).into_iter();
-                for ((worker, own), place) in datagrams.iter_mut().enumerate().zip(places) {
-                    let socket = tcp::datagrams(addr, Share::of(worker)).map_err(failed)?;
-                    own.push((at, socket, place));
-                }
-            }
+        let mut binder = Binder::new(workers, inherited);
+        for (at, listener) in listeners.iter().enumerate() {
+            binder.listen(at, listener)?;
         }
         Ok(Self {
             name,
+            sockets: binder.own,
+            addrs: binder.addrs,
             listeners,
-            sockets,
-            datagrams,
-            addrs,
+            departure: None,
             arena: None,
             when_quiet: || (),
             introduces: None,
         })
+    }
+
+    /// Copies of every socket, for a server that takes over.
+    ///
+    /// # Errors
+    /// When there are no descriptors left.
+    pub fn copies(&self) -> io::Result<Vec<OwnedFd>> {
+        let all = self.sockets.iter().map(Own::copies);
+        all.collect::<io::Result<Vec<_>>>()
+            .map(|all| all.into_iter().flatten().collect())
+    }
+
+    /// Leaves datagrams alone until the server that has read them so far is gone: two would each get half of a connection.
+    pub fn after(self, departure: Option<Departure>) -> Self {
+        Self { departure, ..self }
     }
 
     /// Sends the arena's bytes from its file, without a copy.
@@ -204,39 +227,22 @@ impl Transport {
         &self.addrs
     }
 
-    /// Starts a worker for each list of sockets: a thread with a runtime of its own. They end when `drain`
-    /// does.
+    /// Starts the workers, each a thread with a runtime of its own. They end when `drain` does. At most `max_connections` are
+    /// open at a time, over all listeners; more wait in the listen queue.
     ///
     /// # Errors
     /// When a thread or a runtime cannot be made.
     pub fn serve<A: Answer>(
         self,
         answer: A,
-        limits: Limits,
+        max_connections: usize,
         instruments: Arc<Instruments>,
         drain: Draining,
     ) -> io::Result<Workers> {
-        let open = |(index, listener): (usize, &Listener)| {
-            let told = || instruments.handshakes(&listener.name);
-            let tls = listener.tls.clone().map(|tls| (tls, told()));
-            let ports = self.datagrams.first().and_then(|own| {
-                let mut own = own.iter().filter(|(at, ..)| *at == index);
-                own.next()
-                    .and_then(|(_, socket, _)| socket.local_addr().ok())
-            });
-            let alt_svc = ports.map(|addr| format!("h3=\":{}\"; ma=86400", addr.port()));
-            Arc::new(Open {
-                index,
-                tls,
-                http2: listener.http2,
-                // Given away for good: a copy for each request is then no count that all cores share.
-                alt_svc: alt_svc.map(|value| HeaderValue::from_static(value.leak())),
-            })
-        };
-        let open: Vec<_> = self.listeners.iter().enumerate().map(open).collect();
+        let open = self.open(&instruments);
         let shared = Shared {
-            connections: Arc::new(Semaphore::new(limits.max_connections)),
-            limits: Arc::new(limits),
+            connections: Arc::new(Semaphore::new(max_connections)),
+            max_connections,
             instruments,
             drain,
             arena: self.arena,
@@ -244,26 +250,23 @@ impl Transport {
             introduces: self.introduces,
         };
         let mut threads = Vec::new();
-        let each = self.sockets.into_iter().zip(self.datagrams);
-        for (index, (sockets, datagrams)) in each.enumerate() {
+        for (index, own) in self.sockets.into_iter().enumerate() {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
-            let sockets = sockets.into_iter();
-            let sockets = sockets
-                .map(|(at, socket)| (open[at].clone(), socket))
-                .collect();
-            let datagrams = datagrams
-                .into_iter()
-                .map(|(at, socket, place)| quic::Listening {
-                    open: open[at].clone(),
-                    socket,
-                    place,
-                });
+            let ears = own.ears.into_iter();
+            let ears = ears.map(|(at, ear)| (open[at].clone(), ear)).collect();
+            let datagrams = own.datagrams.into_iter();
+            let datagrams = datagrams.map(|(at, socket, place)| quic::Listening {
+                open: open[at].clone(),
+                socket,
+                place,
+                after: self.departure.clone(),
+            });
             let datagrams: Vec<_> = datagrams.collect();
             let (answer, shared) = (answer.clone(), shared.clone());
             let work = move || {
-                runtime.block_on(tcp::worker(sockets, datagrams, answer, shared));
+                runtime.block_on(tcp::worker(ears, datagrams, answer, shared));
                 // Dropped, the runtime would wait for a fill whose read hangs.
                 runtime.shutdown_background();
             };
@@ -271,6 +274,54 @@ impl Transport {
             threads.push(thread.spawn(work)?);
         }
         Ok(Workers(threads))
+    }
+
+    /// What the connections of each listener share.
+    fn open(&self, instruments: &Instruments) -> Vec<Arc<Open>> {
+        let open = |(index, listener): (usize, &Listener)| {
+            let told = || instruments.handshakes(&listener.name);
+            let tls = listener.tls.clone().map(|tls| (tls, told()));
+            Arc::new(Open {
+                index,
+                tls,
+                http2: listener.http2,
+                alt_svc: self.alt_svc(index),
+                early_data: listener.early_data,
+                limits: Arc::new(listener.limits.clone()),
+                quic: quic::standing(listener),
+                connections: listener
+                    .max_connections
+                    .map(|most| Arc::new(Semaphore::new(most))),
+            })
+        };
+        self.listeners.iter().enumerate().map(open).collect()
+    }
+
+    /// Where a listener speaks HTTP/3, if it does.
+    fn alt_svc(&self, index: usize) -> Option<HeaderValue> {
+        let all = self.sockets.iter().flat_map(|own| &own.datagrams);
+        let mut own = all.filter(|(at, ..)| *at == index);
+        let addr = own.next()?.1.local_addr().ok()?;
+        let value = format!("h3=\":{}\"; ma=86400", addr.port());
+        // Given away for good: a copy for each request is then no count that all cores share.
+        Some(HeaderValue::from_static(value.leak()))
+    }
+}
+
+#[cfg(test)]
+impl Limits {
+    /// Longer and more than any test needs.
+    fn lavish() -> Self {
+        let long = Duration::from_secs(60);
+        Self {
+            header_timeout: long,
+            idle_timeout: long,
+            write_stall: long,
+            min_rate: 1,
+            body_timeout: long,
+            header_size: 8192,
+            header_count: 100,
+        }
     }
 }
 
@@ -286,10 +337,19 @@ impl Workers {
 
 /// An address that could not be bound.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {addr}: {}", explain(source))]
+#[error("cannot listen on {place}: {}", explain(source))]
 pub struct BindError {
-    addr: SocketAddr,
+    place: String,
     source: io::Error,
+}
+
+impl BindError {
+    fn at(place: impl std::fmt::Display, source: io::Error) -> Self {
+        Self {
+            place: place.to_string(),
+            source,
+        }
+    }
 }
 
 fn explain(error: &io::Error) -> String {

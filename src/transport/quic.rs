@@ -11,16 +11,20 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use quinn::{Endpoint, Incoming, ServerConfig, TransportConfig, VarInt};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 
 use super::connection::Counted;
-use super::{Limits, Open, Shared};
+use super::inherit::Departure;
+use super::permit::Permit;
+use super::turns::Turns;
+use super::{Limits, Listener, Open, Shared};
 use crate::exchange::{Answer, Peer, Secured};
 
+mod handshake;
 mod socket;
 mod stream;
 
+use handshake::Handshake;
 pub(super) use socket::{Place, places};
 
 /// Requests of one connection at a time, as over HTTP/2.
@@ -46,19 +50,27 @@ pub(super) struct Listening {
     pub(super) open: Arc<Open>,
     pub(super) socket: UdpSocket,
     pub(super) place: Place,
+    /// Whose the socket has been.
+    pub(super) after: Option<Departure>,
 }
 
 impl Listening {
     /// Serves until the drain begins and every connection has ended.
     pub(super) async fn serve<A: Answer>(self, answer: A, shared: Shared) {
-        let endpoint = match self.endpoint(&shared.limits) {
+        let mut drain = shared.drain.clone();
+        let mut begun = pin!(drain.begun());
+        if let Some(before) = self.after.clone() {
+            tokio::select! {
+                () = &mut begun => return,
+                () = before.over() => {}
+            }
+        }
+        let endpoint = match self.endpoint() {
             Ok(endpoint) => endpoint,
             Err(error) => return tracing::error!(%error, "a socket for HTTP/3 is unusable"),
         };
         let mut connections = JoinSet::new();
         let mut handshaking = JoinSet::new();
-        let mut drain = shared.drain.clone();
-        let mut begun = pin!(drain.begun());
         loop {
             let incoming = tokio::select! {
                 () = &mut begun => break,
@@ -77,7 +89,7 @@ impl Listening {
                 let _ = incoming.retry();
                 continue;
             }
-            let Ok(permit) = shared.connections.clone().try_acquire_owned() else {
+            let Some(permit) = Permit::now(&self.open, &shared) else {
                 incoming.refuse();
                 continue;
             };
@@ -96,8 +108,8 @@ impl Listening {
         let _ = tokio::time::timeout(Duration::from_secs(1), endpoint.wait_idle()).await;
     }
 
-    fn endpoint(&self, limits: &Limits) -> io::Result<Endpoint> {
-        let config = self.open.quic(limits).ok_or(io::ErrorKind::InvalidInput)?;
+    fn endpoint(&self) -> io::Result<Endpoint> {
+        let config = self.open.quic().ok_or(io::ErrorKind::InvalidInput)?;
         let socket = self.place.socket(self.socket.try_clone()?)?;
         let mut endpoint = quinn::EndpointConfig::default();
         let place = self.place.clone();
@@ -116,12 +128,23 @@ const NO_ERROR: VarInt = VarInt::from_u32(0x100);
 
 impl Open {
     /// The terms for a QUIC connection, as they are now; `None` without TLS.
-    fn quic(&self, limits: &Limits) -> Option<ServerConfig> {
+    fn quic(&self) -> Option<ServerConfig> {
         let (tls, _) = self.tls.as_ref()?;
-        let mut config = ServerConfig::with_crypto(tls.quic());
-        config.transport_config(Arc::new(transport(limits)));
+        let mut config = self.quic.clone()?;
+        config.crypto = tls.quic();
         Some(config)
     }
+}
+
+/// What of a listener's terms stays while certificates change.
+pub(super) type Standing = ServerConfig;
+
+/// Those of a listener; `None` where no HTTP/3 is spoken.
+pub(super) fn standing(listener: &Listener) -> Option<Standing> {
+    let tls = listener.tls.as_ref().filter(|_| listener.http3)?;
+    let mut config = ServerConfig::with_crypto(tls.quic());
+    config.transport_config(Arc::new(transport(&listener.limits)));
+    Some(config)
 }
 
 fn transport(limits: &Limits) -> TransportConfig {
@@ -142,27 +165,38 @@ struct Caller<A> {
     open: Arc<Open>,
     answer: A,
     shared: Shared,
-    permit: OwnedSemaphorePermit,
+    permit: Permit,
 }
 
-/// A connection whose handshake is done.
+/// A connection whose handshake is done, or will be: early data comes before.
 struct Connection<A> {
     quic: quinn::Connection,
+    handshake: Handshake,
     open: Arc<Open>,
     secured: Arc<Secured>,
     answer: A,
     shared: Shared,
-    _permit: OwnedSemaphorePermit,
+    _permit: Permit,
 }
 
 impl<A: Answer> Caller<A> {
     async fn agree(self, incoming: Incoming) -> Option<Connection<A>> {
         let (_, instruments) = self.open.tls.as_ref()?;
-        let (begun, patience) = (Instant::now(), self.shared.limits.header_timeout);
-        let config = Arc::new(self.open.quic(&self.shared.limits)?);
-        let handshake = async { incoming.accept_with(config)?.await };
-        let quic = match tokio::time::timeout(patience, handshake).await {
-            Ok(Ok(quic)) => quic,
+        let (begun, patience) = (Instant::now(), self.open.limits.header_timeout);
+        let config = Arc::new(self.open.quic()?);
+        let handshake = async {
+            let connecting = incoming.accept_with(config)?;
+            if !self.open.early_data {
+                return Ok((connecting.await?, None));
+            }
+            // A server's side can always write, and read what comes early, before hands are shaken.
+            match connecting.into_0rtt() {
+                Ok((quic, agreed)) => Ok((quic, Some(agreed))),
+                Err(connecting) => Ok((connecting.await?, None)),
+            }
+        };
+        let (quic, agreed) = match tokio::time::timeout(patience, handshake).await {
+            Ok(Ok(agreed)) => agreed,
             Ok(Err(error)) => {
                 instruments.failed(word(&error));
                 return None;
@@ -172,7 +206,6 @@ impl<A: Answer> Caller<A> {
                 return None;
             }
         };
-        instruments.agreed("1.3", false, begun.elapsed());
         let identity = quic.peer_identity();
         let identity = identity.and_then(|chain| {
             let chain = chain.downcast::<Vec<rustls_pki_types::CertificateDer<'static>>>();
@@ -183,14 +216,51 @@ impl<A: Answer> Caller<A> {
             alpn: Some("h3"),
             identities: identity.map_or_else(Vec::new, |leaf| super::tls::identities(&leaf)),
         };
+        let handshake = Handshake::default();
+        match agreed {
+            None => {
+                instruments.agreed_on_quic(begun.elapsed());
+                handshake.done();
+            }
+            Some(agreed) => self.finish(quic.clone(), agreed, handshake.clone(), begun),
+        }
         Some(Connection {
             quic,
+            handshake,
             open: self.open,
             secured: Arc::new(secured),
             answer: self.answer,
             shared: self.shared,
             _permit: self.permit,
         })
+    }
+
+    /// Sees a handshake to its end beside the first requests.
+    fn finish(
+        &self,
+        quic: quinn::Connection,
+        agreed: quinn::ZeroRttAccepted,
+        handshake: Handshake,
+        begun: Instant,
+    ) {
+        let (open, patience) = (self.open.clone(), self.open.limits.header_timeout);
+        tokio::spawn(async move {
+            let Some((_, instruments)) = open.tls.as_ref() else {
+                return;
+            };
+            let agreed = tokio::time::timeout(patience, agreed).await;
+            match (agreed, quic.close_reason()) {
+                (Ok(_), None) => {
+                    instruments.agreed_on_quic(begun.elapsed());
+                    handshake.done();
+                }
+                (Ok(_), Some(error)) => instruments.failed(word(&error)),
+                (Err(_), _) => {
+                    instruments.failed("timeout");
+                    quic.close(NO_ERROR, b"");
+                }
+            }
+        });
     }
 }
 
@@ -216,7 +286,7 @@ impl<A: Answer> Connection<A> {
         let Ok(mut h3) = builder.build::<_, Bytes>(carried).await else {
             return self.shared.instruments.transport.closed("malformed");
         };
-        let mut answering = JoinSet::new();
+        let (mut answering, turns) = (JoinSet::new(), Turns::default());
         let mut drain = self.shared.drain.clone();
         let mut begun = pin!(drain.begun());
         let mut draining = false;
@@ -236,7 +306,9 @@ impl<A: Answer> Connection<A> {
                 Ok(Some(resolver)) => {
                     let asked = stream::Asked {
                         peer: self.peer(),
-                        limits: self.shared.limits.clone(),
+                        handshake: self.handshake.clone(),
+                        turns: turns.clone(),
+                        limits: self.open.limits.clone(),
                         instruments: self.shared.instruments.clone(),
                     };
                     answering.spawn(asked.answer(resolver, self.answer.clone()));
@@ -252,7 +324,7 @@ impl<A: Answer> Connection<A> {
         }
         while answering.join_next().await.is_some() {}
         if draining {
-            let patience = self.shared.limits.write_stall;
+            let patience = self.open.limits.write_stall;
             let _ = tokio::time::timeout(patience, self.delivered()).await;
             self.quic.close(NO_ERROR, b"");
         }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 
 use super::sendfile;
@@ -17,6 +17,8 @@ pub(super) enum Socket {
     Plain(sendfile::Socket),
     /// Blocks are encrypted into it.
     Tls(Box<TlsStream<TcpStream>>),
+    /// Of somebody on this machine.
+    Unix(UnixStream),
 }
 
 impl Socket {
@@ -32,6 +34,7 @@ impl Socket {
                 }
                 stream.poll_read_ready(cx).map(|_| ())
             }
+            Self::Unix(stream) => stream.poll_read_ready(cx).map(|_| ()),
         }
     }
 }
@@ -45,6 +48,10 @@ macro_rules! each {
                 $call
             }
             Socket::Tls(stream) => {
+                let $socket = Pin::new(stream);
+                $call
+            }
+            Socket::Unix(stream) => {
                 let $socket = Pin::new(stream);
                 $call
             }

@@ -12,11 +12,16 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
 
+use super::turns::{Turn, Turns};
+use super::urgency::Urgency;
 use crate::exchange::{Body, BodyError};
 
 /// The streams of one connection. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Streams(Arc<Mutex<Vec<Weak<Taken>>>>);
+pub(super) struct Streams {
+    taken: Arc<Mutex<Vec<Weak<Taken>>>>,
+    turns: Turns,
+}
 
 /// Since when a peer has not asked for more; `None` while it waits for us.
 type Taken = Mutex<Option<Instant>>;
@@ -26,23 +31,30 @@ pub(super) struct Watched {
     body: Body,
     /// What the body gave and was not passed on yet.
     rest: Bytes,
-    taken: Option<Arc<Taken>>,
+    watch: Option<Watch>,
+}
+
+/// What is remembered of an answer over HTTP/2.
+struct Watch {
+    taken: Arc<Taken>,
+    turn: Turn,
 }
 
 /// Bytes of an answer that are handed to h2 at a time: it holds them until the peer takes them.
-const PIECE: usize = 64 << 10;
+pub(super) const PIECE: usize = 64 << 10;
 
 impl Streams {
     /// Watches over an answer.
-    pub(super) fn watch(&self, body: Body) -> Watched {
+    pub(super) fn watch(&self, body: Body, urgency: Urgency) -> Watched {
         let taken = Arc::new(Taken::default());
-        let mut all = lock(&self.0);
+        let mut all = lock(&self.taken);
         all.retain(|stream| stream.strong_count() > 0);
         all.push(Arc::downgrade(&taken));
+        let turn = self.turns.join(urgency);
         Watched {
             body,
             rest: Bytes::new(),
-            taken: Some(taken),
+            watch: Some(Watch { taken, turn }),
         }
     }
 
@@ -54,7 +66,7 @@ impl Streams {
                 let since = stream.upgrade().and_then(|taken| *lock(&taken));
                 since.is_some_and(|since| since.elapsed() >= patience)
             };
-            if lock(&self.0).iter().any(stalls) {
+            if lock(&self.taken).iter().any(stalls) {
                 return;
             }
         }
@@ -67,13 +79,7 @@ impl Watched {
         Self {
             body,
             rest: Bytes::new(),
-            taken: None,
-        }
-    }
-
-    fn note(&self, since: Option<Instant>) {
-        if let Some(taken) = &self.taken {
-            *lock(taken) = since;
+            watch: None,
         }
     }
 }
@@ -86,19 +92,27 @@ impl http_body::Body for Watched {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if self.taken.is_none() {
-            return Pin::new(&mut self.body).poll_frame(cx);
-        }
-        self.note(None);
-        if self.rest.is_empty() {
-            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
-                Some(Ok(frame)) => self.rest = frame.into_data().unwrap_or_default(),
-                end => return Poll::Ready(end),
+        let this = &mut *self;
+        let Some(watch) = &mut this.watch else {
+            return Pin::new(&mut this.body).poll_frame(cx);
+        };
+        *lock(&watch.taken) = None;
+        if this.rest.is_empty() {
+            match Pin::new(&mut this.body).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    this.rest = frame.into_data().unwrap_or_default();
+                }
+                Poll::Ready(end) => return Poll::Ready(end),
+                Poll::Pending => {
+                    watch.turn.has_nothing();
+                    return Poll::Pending;
+                }
             }
         }
-        let piece = self.rest.len().min(PIECE);
-        let piece = self.rest.split_to(piece);
-        self.note(Some(Instant::now()));
+        ready!(watch.turn.poll(cx));
+        let piece = this.rest.len().min(PIECE);
+        let piece = this.rest.split_to(piece);
+        *lock(&watch.taken) = Some(Instant::now());
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 

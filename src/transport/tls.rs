@@ -12,7 +12,9 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use quinn::crypto::rustls::QuicServerConfig;
 use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
-use rustls::server::{NoServerSessionStorage, ProducesTickets, WebPkiClientVerifier};
+use rustls::server::{
+    NoServerSessionStorage, ProducesTickets, ServerSessionMemoryCache, WebPkiClientVerifier,
+};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ServerConfig, ServerConnection};
 use tokio::net::TcpStream;
@@ -50,7 +52,12 @@ pub struct Alpn {
     pub h2: bool,
     /// HTTP/1.1.
     pub http1: bool,
+    /// Whether clients of HTTP/3 that come back may ask before the handshake is done.
+    pub early_data: bool,
 }
+
+/// Sessions of HTTP/3 that are remembered where early data is taken, a KiB each.
+const SESSIONS: usize = 8192;
 
 impl Alpn {
     fn protocols(self) -> Vec<Vec<u8>> {
@@ -124,12 +131,41 @@ impl Terms {
         config.ticketer = tickets.0.clone();
         let mut quic = config.clone();
         quic.alpn_protocols = vec![b"h3".to_vec()];
+        if alpn.early_data {
+            // Each session is taken out of the store by the first who comes back on it: what is replayed finds none, and is
+            // no early data any more (RFC 8446 section 8.1). Tickets could not do that.
+            quic.session_storage = ServerSessionMemoryCache::new(SESSIONS);
+            quic.ticketer = Arc::new(NoTickets);
+            quic.max_early_data_size = u32::MAX;
+        }
         let quic = QuicServerConfig::try_from(quic);
         Ok(Self {
             tcp: Arc::new(config),
             // It speaks TLS 1.3 whatever the oldest version is.
             quic: Arc::new(quic.map_err(|error| Problem(error.to_string()))?),
         })
+    }
+}
+
+/// Sessions are remembered instead.
+#[derive(Debug)]
+struct NoTickets;
+
+impl ProducesTickets for NoTickets {
+    fn enabled(&self) -> bool {
+        false
+    }
+
+    fn lifetime(&self) -> u32 {
+        0
+    }
+
+    fn encrypt(&self, _: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn decrypt(&self, _: &[u8]) -> Option<Vec<u8>> {
+        None
     }
 }
 

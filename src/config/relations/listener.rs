@@ -28,6 +28,7 @@ pub(super) fn check(config: &Config, report: Report<'_>) {
             );
         }
         clients(&path, listener, report);
+        early_data(&path, listener, report);
         protocols(&path, listener, report);
     }
 }
@@ -108,6 +109,25 @@ fn clients(path: &str, listener: &Listener, report: Report<'_>) {
             );
             report(key, message);
         }
+    }
+}
+
+fn early_data(path: &str, listener: &Listener, report: Report<'_>) {
+    if !listener.early_data {
+        return;
+    }
+    let key = format!("{path}.early_data");
+    if !listener.protocols.contains(&Protocol::Http3) {
+        let message = format!(
+            "{key} = true: only HTTP/3 has early data here, write {path}.protocols = [\"h3\", \"h2\", \"http/1.1\"]"
+        );
+        return report(key, message);
+    }
+    if listener.client_certificate != ClientCertificate::Off {
+        let message = format!(
+            "{key} = true: early data comes before a client has shown its certificate, write false"
+        );
+        report(key, message);
     }
 }
 

@@ -3,15 +3,20 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Context;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use h3::error::{Code, StreamError};
 use h3::server::{RequestResolver, RequestStream};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use http_body::Body as _;
 
 use super::super::Limits;
+use super::super::exchange::refusal;
+use super::super::turns::{Turn, Turns};
+use super::super::urgency::{PRIORITY, Urgency};
+use super::handshake::Handshake;
 use crate::exchange::{Answer, Body, Peer, Request, Response};
 use crate::telemetry::Instruments;
 
@@ -24,6 +29,8 @@ const PIECE: usize = 64 << 10;
 /// Who asks, and what bounds them.
 pub(super) struct Asked {
     pub(super) peer: Peer,
+    pub(super) handshake: Handshake,
+    pub(super) turns: Turns,
     pub(super) limits: Arc<Limits>,
     pub(super) instruments: Arc<Instruments>,
 }
@@ -39,14 +46,24 @@ impl Asked {
         };
         // A body is nobody's business.
         stream.stop_sending(Code::H3_NO_ERROR);
+        let asked = request.headers().get(PRIORITY).cloned();
         let response = self.ask(request, answer).await;
+        let mut turn = self
+            .turns
+            .join(Urgency::of(asked.as_ref(), &response.headers));
         let mut body = response.body;
         let mut head = http::Response::new(());
         *head.status_mut() = response.status;
         *head.headers_mut() = response.headers;
         let sent = async {
             stream.send_response(head).await.map_err(Broken::Stream)?;
-            send(&mut stream, &mut body, self.limits.write_stall).await
+            send(
+                &mut stream,
+                &mut body,
+                &mut turn,
+                self.limits.patience_for(PIECE),
+            )
+            .await
         };
         match sent.await {
             Ok(()) => drop(stream.finish().await),
@@ -66,13 +83,13 @@ impl Asked {
     async fn ask<A: Answer>(&self, request: http::Request<()>, answer: A) -> Response {
         let received = Instant::now();
         let (parts, ()) = request.into_parts();
+        if !parts.method.is_safe() && !self.handshake.is_done() {
+            // RFC 8470 section 5.2: the client asks again once hands are shaken.
+            return refusal(StatusCode::TOO_EARLY, "ask again after the handshake");
+        }
         if parts.headers.len() > self.limits.header_count {
-            let told = "431 request header fields too large: there are too many header fields\n";
-            return Response {
-                status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                headers: HeaderMap::new(),
-                body: Body::whole(told.into()),
-            };
+            let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+            return refusal(status, "there are too many header fields");
         }
         let request = Request {
             method: parts.method,
@@ -93,13 +110,26 @@ enum Broken {
     Stalled,
 }
 
-async fn send(stream: &mut Stream, body: &mut Body, patience: Duration) -> Result<(), Broken> {
-    while let Some(frame) = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await {
+async fn send(
+    stream: &mut Stream,
+    body: &mut Body,
+    turn: &mut Turn,
+    patience: Duration,
+) -> Result<(), Broken> {
+    let next = |cx: &mut Context<'_>, body: &mut Body, turn: &Turn| {
+        let polled = Pin::new(body).poll_frame(cx);
+        if polled.is_pending() {
+            turn.has_nothing();
+        }
+        polled
+    };
+    while let Some(frame) = poll_fn(|cx| next(cx, body, turn)).await {
         let mut bytes = frame
             .map_err(|_| Broken::Body)?
             .into_data()
             .unwrap_or_default();
         while !bytes.is_empty() {
+            poll_fn(|cx| turn.poll(cx)).await;
             let piece = bytes.split_to(bytes.len().min(PIECE));
             let sent = tokio::time::timeout(patience, stream.send_data(piece)).await;
             sent.map_err(|_| Broken::Stalled)?.map_err(Broken::Stream)?;

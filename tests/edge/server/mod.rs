@@ -59,8 +59,8 @@ impl Server {
                 &config,
                 Extras {
                     storages,
-                    demo: None,
                     reread: Some(reread),
+                    ..Extras::default()
                 },
             )
             .expect("the app loads");
