@@ -28,7 +28,7 @@ use super::introduction::introduced;
 use super::permit::Permit;
 use super::rest::Resting;
 use super::socket::Socket;
-use super::streams::{self, Streams, Watched};
+use super::streams::{Streams, Watched};
 use super::tcp::Stream;
 use super::urgency::{PRIORITY, Urgency};
 use super::{Limits, Open, Shared, sendfile};
@@ -48,6 +48,9 @@ const H2_AHEAD: usize = 64 * 1024;
 /// its connection is closed has failed for a client that does not ask twice; one that comes in this time gets an answer
 /// that says it is the last (RFC 9112 section 9.6).
 const LINGER: Duration = Duration::from_secs(1);
+
+/// How often in that time it is looked whether anything is asked.
+const LOOKS: u32 = 4;
 
 /// Waits for the drain, and then for a last request.
 async fn lingered(drain: Pin<&mut impl Future<Output = ()>>) {
@@ -215,9 +218,9 @@ impl<A: Answer> Connection<A> {
         io: Guarded,
         drain: Pin<&mut impl Future<Output = ()>>,
     ) -> Spoken<hyper::Error> {
-        let streams = Streams::default();
+        let streams = Streams::new(self.listener.limits.piece());
         let service = self.service(io.busy().clone(), Some(streams.clone()));
-        let patience = self.listener.limits.patience_for(streams::PIECE);
+        let patience = self.listener.limits.write_stall;
         let builder = http2_builder(&self.listener.limits);
         let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
         let outcome = tokio::select! {
@@ -292,16 +295,16 @@ where
     S: Service<hyper::Request<Incoming>, Response = hyper::Response<Watched>, Error = Infallible>,
 {
     busy.set_last();
-    loop {
-        let (was_idle, begun) = (busy.is_idle(), busy.begun());
-        if let Ok(outcome) = tokio::time::timeout(LINGER, &mut connection).await {
+    let (mut looks, mut begun) = (0, busy.begun());
+    while looks < LOOKS {
+        if let Ok(outcome) = tokio::time::timeout(LINGER / LOOKS, &mut connection).await {
             return outcome;
         }
-        if was_idle && busy.begun() == begun {
-            Pin::new(&mut connection).graceful_shutdown();
-            return connection.await;
-        }
+        let quiet = busy.is_idle() && busy.begun() == begun;
+        (looks, begun) = (if quiet { looks + 1 } else { 0 }, busy.begun());
     }
+    Pin::new(&mut connection).graceful_shutdown();
+    connection.await
 }
 
 /// A connection that is open; it is no more when this is dropped, by a panic too.

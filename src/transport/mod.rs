@@ -65,11 +65,19 @@ pub struct Limits {
     pub header_count: usize,
 }
 
+/// The longest piece of an answer that is handed to h2 or h3, which hold it until the peer takes it; and what it is a
+/// multiple of, a frame of HTTP/2.
+const PIECE: usize = 64 << 10;
+const FRAME: usize = 16 << 10;
+
 impl Limits {
-    /// How long a peer may take for so many bytes.
-    fn patience_for(&self, piece: usize) -> Duration {
-        let at_least = Duration::from_secs_f64(piece as f64 / self.min_rate as f64);
-        self.write_stall.max(at_least)
+    /// Bytes of which a peer has [`Limits::write_stall`] to take them, where nothing tells that it takes a part: what the
+    /// least rate comes to in that time.
+    fn piece(&self) -> usize {
+        let taken = self.min_rate as f64 * self.write_stall.as_secs_f64();
+        (taken.min(PIECE as f64) as usize)
+            .next_multiple_of(FRAME)
+            .max(FRAME)
     }
 }
 

@@ -17,10 +17,12 @@ use super::urgency::Urgency;
 use crate::exchange::{Body, BodyError};
 
 /// The streams of one connection. Cheap to clone.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Streams {
     taken: Arc<Mutex<Vec<Weak<Taken>>>>,
     turns: Turns,
+    /// Bytes of an answer that are handed to h2 at a time.
+    piece: usize,
 }
 
 /// Since when a peer has not asked for more; `None` while it waits for us.
@@ -38,12 +40,19 @@ pub(super) struct Watched {
 struct Watch {
     taken: Arc<Taken>,
     turn: Turn,
+    piece: usize,
 }
 
-/// Bytes of an answer that are handed to h2 at a time: it holds them until the peer takes them.
-pub(super) const PIECE: usize = 64 << 10;
-
 impl Streams {
+    /// None yet.
+    pub(super) fn new(piece: usize) -> Self {
+        Self {
+            taken: Arc::default(),
+            turns: Turns::default(),
+            piece,
+        }
+    }
+
     /// Watches over an answer.
     pub(super) fn watch(&self, body: Body, urgency: Urgency) -> Watched {
         let taken = Arc::new(Taken::default());
@@ -54,7 +63,11 @@ impl Streams {
         Watched {
             body,
             rest: Bytes::new(),
-            watch: Some(Watch { taken, turn }),
+            watch: Some(Watch {
+                taken,
+                turn,
+                piece: self.piece,
+            }),
         }
     }
 
@@ -110,7 +123,7 @@ impl http_body::Body for Watched {
             }
         }
         ready!(watch.turn.poll(cx));
-        let piece = this.rest.len().min(PIECE);
+        let piece = this.rest.len().min(watch.piece);
         let piece = this.rest.split_to(piece);
         *lock(&watch.taken) = Some(Instant::now());
         Poll::Ready(Some(Ok(Frame::data(piece))))

@@ -10,6 +10,8 @@ mod h2_abuse;
 mod harness;
 mod http;
 mod lifecycle;
+mod limits;
+mod priorities;
 mod quic;
 mod reload;
 mod rest;

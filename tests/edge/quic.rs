@@ -1,7 +1,7 @@
 //! HTTP/3: the same answers, from clients that move, and from those that take nothing.
 
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
@@ -11,7 +11,7 @@ use quinn::crypto::rustls::QuicClientConfig;
 use tokio::task::JoinHandle;
 
 use crate::server::tls::{Authority, Pair, connect};
-use crate::server::{Scripted, Server, pattern, whole};
+use crate::server::{Scripted, Server, pattern, until, whole};
 
 const NAME: &str = "vod.example";
 
@@ -56,6 +56,11 @@ impl Client {
         endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(tls)));
         let quic = endpoint.connect(addr, NAME).unwrap().await;
         let quic = quic.map_err(|error| error.to_string())?;
+        Self::over(endpoint, quic).await
+    }
+
+    /// Speaks HTTP/3 over a connection.
+    async fn over(endpoint: quinn::Endpoint, quic: quinn::Connection) -> Result<Self, String> {
         let carried = h3_quinn::Connection::new(quic.clone());
         let (mut driver, sender) = h3::client::new(carried)
             .await
@@ -119,7 +124,7 @@ async fn every_byte_arrives() {
     let (status, _, _) = client.get("/absent.m4s").await.unwrap();
     assert_eq!(status, 404);
     let handshakes =
-        "caudal_tls_handshakes_total{listener=\"public\",version=\"1.3\",outcome=\"full\"}";
+        "caudal_tls_handshakes_total{listener=\"public\",version=\"1.3\",outcome=\"agreed\"}";
     assert_eq!(server.metric(handshakes).await, 1.0);
     assert_eq!(server.metric("caudal_connections_open").await, 1.0);
 }
@@ -237,6 +242,100 @@ async fn a_drain_does_not_wait_for_who_asks_nothing() {
         "{:?}",
         begun.elapsed()
     );
+}
+
+/// Passes datagrams on between one client and a server, and keeps the client's.
+async fn relay(server: SocketAddr) -> (SocketAddr, Arc<Mutex<Vec<Vec<u8>>>>) {
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let (at, kept) = (
+        socket.local_addr().unwrap(),
+        Arc::<Mutex<Vec<Vec<u8>>>>::default(),
+    );
+    let keep = kept.clone();
+    tokio::spawn(async move {
+        let (mut buf, mut client) = (vec![0; 65536], None);
+        loop {
+            let (len, from) = socket.recv_from(&mut buf).await.unwrap();
+            let to = if from == server {
+                client
+            } else {
+                client = Some(from);
+                keep.lock().unwrap().push(buf[..len].to_vec());
+                Some(server)
+            };
+            if let Some(to) = to {
+                let _ = socket.send_to(&buf[..len], to).await;
+            }
+        }
+    });
+    (at, kept)
+}
+
+#[tokio::test]
+async fn a_client_that_comes_back_asks_with_its_first_packet_and_nobody_asks_it_again() {
+    let (authority, _storage, server) = serving("early_data = true\n");
+    let (addr, kept) = relay(server.addrs[1]).await;
+    let mut tls = authority.client(&["h3"], None);
+    tls.enable_early_data = true;
+    let tls = QuicClientConfig::try_from(tls).unwrap();
+    let mut endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
+    endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(tls)));
+    let asked = server.metric("caudal_requests_total").await;
+    let first = endpoint.connect(addr, NAME).unwrap();
+    assert!(first.into_0rtt().is_err(), "there is no session yet");
+    let first = endpoint.connect(addr, NAME).unwrap().await.unwrap();
+    let mut client = Client::over(endpoint.clone(), first).await.unwrap();
+    assert_eq!(client.get("/b.m4s").await.unwrap().0, 200);
+    client.quic.close(0u32.into(), b"");
+    // The client's first flight, and what is recorded of it from here on.
+    kept.lock().unwrap().clear();
+    let Ok((early, accepted)) = endpoint.connect(addr, NAME).unwrap().into_0rtt() else {
+        panic!("the client has no session to come back on");
+    };
+    let mut client = Client::over(endpoint.clone(), early).await.unwrap();
+    let (status, _, body) = client.get("/b.m4s").await.unwrap();
+    assert_eq!((status, body.len()), (200, 1000));
+    assert!(accepted.await, "the server took no early data");
+    let answered = server.metric("caudal_requests_total").await - asked;
+    assert_eq!(answered, 2.0);
+    // Until the connection is forgotten its packets are its own, whoever sends them.
+    client.quic.close(0u32.into(), b"");
+    until("the connection is over", async || {
+        server.metric("caudal_connections_open").await == 0.0
+    })
+    .await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // Somebody who has recorded it sends it once more: its session is taken, so nothing of it is an early request.
+    let replayed = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let flight = kept.lock().unwrap().clone();
+    for datagram in flight {
+        replayed.send_to(&datagram, server.addrs[1]).await.unwrap();
+    }
+    let mut buf = vec![0; 65536];
+    let heard = tokio::time::timeout(Duration::from_secs(5), replayed.recv_from(&mut buf));
+    heard
+        .await
+        .expect("the server answers the handshake")
+        .unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let answered = server.metric("caudal_requests_total").await - asked;
+    assert_eq!(answered, 2.0, "a replayed request was answered");
+}
+
+#[tokio::test]
+async fn what_is_not_safe_waits_for_the_handshake() {
+    let (authority, _storage, server) = serving("early_data = true\n");
+    let mut client = Client::connect(&authority, server.addrs[1], None)
+        .await
+        .unwrap();
+    let request = http::Request::post(format!("https://{NAME}/b.m4s"))
+        .body(())
+        .unwrap();
+    let mut stream = client.sender.send_request(request).await.unwrap();
+    stream.finish().await.unwrap();
+    let status = stream.recv_response().await.unwrap().status().as_u16();
+    // 425 where it came before, 405 as ever where it came after.
+    assert!(status == 425 || status == 405, "{status}");
 }
 
 #[tokio::test]

@@ -184,9 +184,10 @@ async fn a_drain_closes_who_rests_and_waits_for_who_is_being_answered() {
     })
     .await;
     let stopping = tokio::task::spawn_blocking(move || server.stop());
+    // Not under a request that may be on its way: after a second without one.
     for peer in [&mut silent, &mut rested] {
         let after = closed(peer).await;
-        assert!(after < Duration::from_millis(500), "{after:?}");
+        assert!(after < Duration::from_secs(3), "{after:?}");
     }
     storage.open_gate();
     answered_with(&mut busy, &slow).await;

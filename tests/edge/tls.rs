@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use crate::server::tls::{Authority, connect};
-use crate::server::{Answer, Scripted, Server, pattern, until, whole};
+use crate::server::{Answer, Scripted, Server, ask, pattern, until, whole};
 
 const NAME: &str = "vod.example";
 
@@ -73,6 +73,28 @@ async fn refused(server: &Server, name: &str, config: ClientConfig) -> String {
     // With TLS 1.3 a client that is refused learns of it when it reads.
     let _ = stream.write_all(b"GET /a.m4s HTTP/1.1\r\n\r\n").await;
     stream.read(&mut [0; 16]).await.unwrap_err().to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readiness_warns_of_a_certificate_that_has_ended_and_stays_ready() {
+    let authority = Authority::new();
+    authority.write_pair("edge", &authority.pair_until(&[NAME], 1, 2021));
+    let storage = Arc::new(Scripted::default());
+    let listener = "[listener.public]\nlisten = \"127.0.0.1:0\"\ncertificates = [\"edge\"]\n";
+    let server = Server::over(storage, &format!("{}{listener}", authority.section("edge")));
+    until("the storage is ready", async || {
+        let ready = ask(server.admin, http::Method::GET, "/readyz", &[]).await;
+        let text = ready.text();
+        ready.status == 200 && text.contains("certificate edge: has ended, replace it")
+    })
+    .await;
+    let status = ask(server.admin, http::Method::GET, "/status", &[])
+        .await
+        .text();
+    assert!(
+        status.contains("\"certificates\":{\"edge\":{\"ends\":1609459200}}"),
+        "{status}"
+    );
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Context;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use h3::error::{Code, StreamError};
@@ -22,9 +22,6 @@ use crate::telemetry::Instruments;
 
 type Quic = h3_quinn::Connection;
 type Stream = RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>;
-
-/// Bytes handed to QUIC at a time, so that many streams of one connection take turns.
-const PIECE: usize = 64 << 10;
 
 /// Who asks, and what bounds them.
 pub(super) struct Asked {
@@ -57,13 +54,7 @@ impl Asked {
         *head.headers_mut() = response.headers;
         let sent = async {
             stream.send_response(head).await.map_err(Broken::Stream)?;
-            send(
-                &mut stream,
-                &mut body,
-                &mut turn,
-                self.limits.patience_for(PIECE),
-            )
-            .await
+            send(&mut stream, &mut body, &mut turn, &self.limits).await
         };
         match sent.await {
             Ok(()) => drop(stream.finish().await),
@@ -114,8 +105,9 @@ async fn send(
     stream: &mut Stream,
     body: &mut Body,
     turn: &mut Turn,
-    patience: Duration,
+    limits: &Limits,
 ) -> Result<(), Broken> {
+    let (piece, patience) = (limits.piece(), limits.write_stall);
     let next = |cx: &mut Context<'_>, body: &mut Body, turn: &Turn| {
         let polled = Pin::new(body).poll_frame(cx);
         if polled.is_pending() {
@@ -130,7 +122,7 @@ async fn send(
             .unwrap_or_default();
         while !bytes.is_empty() {
             poll_fn(|cx| turn.poll(cx)).await;
-            let piece = bytes.split_to(bytes.len().min(PIECE));
+            let piece = bytes.split_to(bytes.len().min(piece));
             let sent = tokio::time::timeout(patience, stream.send_data(piece)).await;
             sent.map_err(|_| Broken::Stalled)?.map_err(Broken::Stream)?;
         }

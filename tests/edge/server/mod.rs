@@ -122,7 +122,7 @@ fn configure(text: &str) -> Result<Config, String> {
     let config = Config::from_toml(text, std::iter::empty());
     let mut config = config.map_err(|error| error.to_string())?;
     config.server.listen = vec!["127.0.0.1:0".parse().unwrap()];
-    config.server.drain_timeout = Duration::from_secs(2);
+    config.server.drain_timeout = Duration::from_secs(4);
     config.admin.listen = "127.0.0.1:0".parse().unwrap();
     config.log.access = false;
     Ok(config)
