@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test lint fuzz bench loadtest compare tools help
+.PHONY: demo test lint check-deploy fuzz bench loadtest compare tools help
 
 demo: ## Play the sample title carried in the binary: prints the address of a player page
 	$(CARGO) run --release -- demo
@@ -16,6 +16,10 @@ lint: tools ## Format, clippy, documentation and dependencies, warnings as error
 	$(CARGO) clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --document-private-items
 	PATH="$(CURDIR)/.tools/cargo/bin:$$PATH" $(CARGO) deny check bans licenses sources
+
+check-deploy: ## Everything in deploy, by the tools of its own trade; PARTS="terraform monitoring" picks some
+	$(CARGO) build
+	sh deploy/check/all.sh $(PARTS)
 
 fuzz: ## Every parser of untrusted bytes, FUZZ_SECONDS (60) each; TARGETS="jwt range" picks some
 	sh fuzz/run.sh $(TARGETS)
@@ -36,4 +40,4 @@ tools: ## What tests and lints run beside caudal, into .tools
 	sh tests/tools.sh
 
 help: ## This list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10

@@ -340,7 +340,7 @@ impl Running {
 
     /// Stops where another process serves already: lets every viewer finish within the drain timeout. Blocks.
     pub fn give_way(self, successor: Successor) -> Stopped {
-        let stopped = self.finish();
+        let stopped = self.finish(Drain::give_way);
         drop(successor);
         stopped
     }
@@ -350,18 +350,18 @@ impl Running {
     pub fn stop(self) -> Stopped {
         self.admin.leave();
         std::thread::sleep(self.drain_grace);
-        self.finish()
+        self.finish(Drain::begin)
     }
 
-    fn finish(self) -> Stopped {
+    fn finish(self, begin: impl Fn(&Drain)) -> Stopped {
         // Copies that stay open would keep the kernel queueing connections for nobody.
         drop(self.sockets);
         let (drain, workers) = self.viewers;
-        drain.begin();
+        begin(&drain);
         let finished = self
             .background
             .block_on(async { tokio::time::timeout(self.drain_timeout, drain.finished()).await });
-        self.operators.0.begin();
+        begin(&self.operators.0);
         if finished.is_err() {
             // The threads end with the process; waiting for them would be waiting for the viewers. The log
             // is given the moment it needs to write what it has.

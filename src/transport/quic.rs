@@ -101,9 +101,21 @@ impl Listening {
             };
             handshaking.spawn(caller.agree(incoming));
         }
-        // Who comes now is refused, and goes elsewhere.
-        endpoint.set_server_config(None);
-        while connections.join_next().await.is_some() {}
+        if !shared.drain.is_succeeded() {
+            // Who comes now is refused, and goes elsewhere.
+            endpoint.set_server_config(None);
+        }
+        while !(connections.is_empty() && handshaking.is_empty()) {
+            tokio::select! {
+                biased;
+                Some(agreed) = handshaking.join_next() => if let Ok(Some(connection)) = agreed {
+                    connections.spawn(connection.serve());
+                },
+                Some(_) = connections.join_next() => {}
+                // It asks again, and is the next server's then.
+                Some(incoming) = endpoint.accept() => incoming.ignore(),
+            }
+        }
         endpoint.close(NO_ERROR, b"");
         let _ = tokio::time::timeout(Duration::from_secs(1), endpoint.wait_idle()).await;
     }

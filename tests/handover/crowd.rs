@@ -18,7 +18,7 @@ pub(crate) const VIEWERS: usize = 500;
 
 /// Between two requests of one viewer: well below the second that an idle connection is kept for once a drain has begun.
 /// All together they ask for a thousand a second: there is always an answer under way, and a connection about to be asked on.
-const PAUSE: Duration = Duration::from_millis(400);
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// For one answer, on a machine that is busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -95,7 +95,10 @@ async fn watch(
         if seen.over.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let mut sender = match connection.take() {
+        // One that is known to have ended is not asked on; that is no second try.
+        let open = connection.take();
+        let open = open.filter(|sender: &SendRequest<_>| !sender.is_closed());
+        let mut sender = match open {
             Some(sender) => sender,
             None => match connect(addr).await {
                 Err(_) if refused == Refused::IsTheEnd => return Ok(()),

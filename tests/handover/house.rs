@@ -20,8 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Assets, each filled with its own number.
 pub(crate) const ASSETS: usize = 16;
 
-/// Longer than a socket's buffer, so that answers are under way when something happens.
-pub(crate) const LENGTH: usize = 100_000;
+/// More than goes at once, so that answers are under way when something happens.
+pub(crate) const LENGTH: usize = 70_000;
 
 pub(crate) struct House {
     folder: TempDir,
@@ -45,8 +45,17 @@ impl House {
         Self::opened_at(local(), prepare)
     }
 
+    /// With more in its configuration.
+    pub(crate) fn with(more: &str) -> Self {
+        Self::built(local(), more, |_| ())
+    }
+
     /// And at an address that is somebody's.
     pub(crate) fn opened_at(addr: SocketAddr, prepare: impl FnOnce(&mut Command)) -> Self {
+        Self::built(addr, "", prepare)
+    }
+
+    fn built(addr: SocketAddr, more: &str, prepare: impl FnOnce(&mut Command)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let media = folder.path().join("media");
         fs::create_dir(&media).unwrap();
@@ -55,7 +64,7 @@ impl House {
             fs::write(media.join(format!("{asset}.m4s")), bytes).unwrap();
         }
         let admin = local();
-        let config = configuration(&folder, addr, admin, "");
+        let config = configuration(&folder, addr, admin, more);
         fs::write(folder.path().join("caudal.toml"), config).unwrap();
         let path = folder.path().join("caudal.toml");
         let mut command = binary(&["serve", "--config", path.to_str().unwrap()], &[]);
@@ -191,7 +200,8 @@ impl Drop for House {
     }
 }
 
-fn local() -> SocketAddr {
+/// An address of this machine that is free.
+pub(crate) fn local() -> SocketAddr {
     ([127, 0, 0, 1], free_port()).into()
 }
 

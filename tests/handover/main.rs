@@ -6,7 +6,15 @@
 #[path = "../process/mod.rs"]
 mod process;
 
+#[path = "../edge/server/tls.rs"]
+#[allow(
+    dead_code,
+    reason = "what it has for clients over TCP is not needed here"
+)]
+mod tls;
+
 mod crowd;
-mod house;
 mod given;
+mod house;
+mod over_quic;
 mod under_load;
