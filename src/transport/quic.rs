@@ -14,6 +14,7 @@ use quinn::{Endpoint, Incoming, ServerConfig, TransportConfig, VarInt};
 use tokio::task::JoinSet;
 
 use super::connection::Counted;
+use super::drain::Draining;
 use super::inherit::Departure;
 use super::permit::Permit;
 use super::turns::Turns;
@@ -69,23 +70,15 @@ impl Listening {
             Ok(endpoint) => endpoint,
             Err(error) => return tracing::error!(%error, "a socket for HTTP/3 is unusable"),
         };
-        let mut connections = JoinSet::new();
-        let mut handshaking = JoinSet::new();
+        let mut guests = Guests::default();
         loop {
             let incoming = tokio::select! {
                 () = &mut begun => break,
-                Some(_) = connections.join_next() => continue,
-                Some(agreed) = handshaking.join_next() => {
-                    if let Ok(Some(connection)) = agreed {
-                        let connection: Connection<A> = connection;
-                        connections.spawn(connection.serve());
-                    }
-                    continue;
-                }
+                () = guests.change(), if !guests.is_empty() => continue,
                 incoming = endpoint.accept() => incoming,
             };
             let Some(incoming) = incoming else { break };
-            if handshaking.len() >= MOST_UNPROVEN && incoming.may_retry() {
+            if guests.handshaking.len() >= MOST_UNPROVEN && incoming.may_retry() {
                 let _ = incoming.retry();
                 continue;
             }
@@ -99,25 +92,9 @@ impl Listening {
                 shared: shared.clone(),
                 permit,
             };
-            handshaking.spawn(caller.agree(incoming));
+            guests.handshaking.spawn(caller.agree(incoming));
         }
-        if !shared.drain.is_succeeded() {
-            // Who comes now is refused, and goes elsewhere.
-            endpoint.set_server_config(None);
-        }
-        while !(connections.is_empty() && handshaking.is_empty()) {
-            tokio::select! {
-                biased;
-                Some(agreed) = handshaking.join_next() => if let Ok(Some(connection)) = agreed {
-                    connections.spawn(connection.serve());
-                },
-                Some(_) = connections.join_next() => {}
-                // It asks again, and is the next server's then.
-                Some(incoming) = endpoint.accept() => incoming.ignore(),
-            }
-        }
-        endpoint.close(NO_ERROR, b"");
-        let _ = tokio::time::timeout(Duration::from_secs(1), endpoint.wait_idle()).await;
+        guests.leave(&endpoint, &shared.drain).await;
     }
 
     fn endpoint(&self) -> io::Result<Endpoint> {
@@ -128,6 +105,54 @@ impl Listening {
         endpoint.cid_generator(move || Box::new(place.clone()));
         let runtime = Arc::new(quinn::TokioRuntime);
         Endpoint::new_with_abstract_socket(endpoint, Some(config), socket, runtime)
+    }
+}
+
+/// Who is shaking hands, and who is served.
+struct Guests<A> {
+    handshaking: JoinSet<Option<Connection<A>>>,
+    served: JoinSet<()>,
+}
+
+impl<A> Default for Guests<A> {
+    fn default() -> Self {
+        Self {
+            handshaking: JoinSet::new(),
+            served: JoinSet::new(),
+        }
+    }
+}
+
+impl<A: Answer> Guests<A> {
+    fn is_empty(&self) -> bool {
+        self.handshaking.is_empty() && self.served.is_empty()
+    }
+
+    /// Waits for a handshake or a connection to end. Who has shaken hands is served.
+    async fn change(&mut self) {
+        tokio::select! {
+            Some(agreed) = self.handshaking.join_next() => if let Ok(Some(connection)) = agreed {
+                self.served.spawn(connection.serve());
+            },
+            Some(_) = self.served.join_next() => {}
+        }
+    }
+
+    /// Sees everybody off.
+    async fn leave(mut self, endpoint: &Endpoint, drain: &Draining) {
+        if !drain.is_succeeded() {
+            // Who comes now is refused, and goes elsewhere.
+            endpoint.set_server_config(None);
+        }
+        while !self.is_empty() {
+            tokio::select! {
+                () = self.change() => {}
+                // It asks again, and is the next server's then.
+                Some(incoming) = endpoint.accept() => incoming.ignore(),
+            }
+        }
+        endpoint.close(NO_ERROR, b"");
+        let _ = tokio::time::timeout(Duration::from_secs(1), endpoint.wait_idle()).await;
     }
 }
 
