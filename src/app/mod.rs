@@ -115,6 +115,7 @@ impl App {
             instruments: instruments.clone(),
             cache: cache.clone(),
             access_log,
+            sessions: Arc::default(),
         };
         let generation = background.block_on(Generation::make(&house, config, storages, None))?;
         let health = generation.health.clone();
