@@ -217,7 +217,21 @@ pub(crate) const REQUEST_TARGETS: &[Words] = &[
     ("path_prefix", &["/~a/", "~"]),
     (
         "cmcd",
-        &["CMCD=", "sid%3D", "sid=", "%22", "cmcd-session: ", "\\"],
+        &[
+            "CMCD=",
+            "sid%3D",
+            "sid=",
+            "%22",
+            "cmcd-session: ",
+            "cmcd-status: ",
+            "\\",
+            ",bl=",
+            ",mtp=(",
+            ",br=",
+            ",bs",
+            ",su",
+            ",ot=av",
+        ],
     ),
     (
         "viewer",

@@ -39,9 +39,9 @@ const NEVER: [(&str, &str); 9] = [
 ];
 
 /// Crates that stop at a place: AWS types at `storage/s3`, hyper's at `transport` and, where caudal is a client itself,
-/// at `storage/s3/wire`; moka's in the cache and in the compressed variants.
+/// at `storage/s3/wire` and `remote`; moka's in the cache and in the compressed variants.
 const CRATES: [(&str, &[&str]); 26] = [
-    ("hyper", &["transport/", "storage/s3/wire/"]),
+    ("hyper", &["transport/", "storage/s3/wire/", "remote/"]),
     ("hyper_util", &["transport/", "storage/s3/wire/", "remote/"]),
     ("tokio_rustls", &["transport/", "storage/s3/wire/"]),
     ("rustls", &["transport/tls", "remote/"]),

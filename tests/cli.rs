@@ -133,6 +133,7 @@ fn helps_can_be_worked_from() {
         "serve",
         "demo",
         "check",
+        "health",
         "caudal demo",
         "CAUDAL_CACHE__MEMORY=4GiB",
     ] {
@@ -145,6 +146,10 @@ fn helps_can_be_worked_from() {
         ),
         ("demo", &["--listen", "127.0.0.1:8080"]),
         ("check", &["--config", "CAUDAL_CONFIG"]),
+        (
+            "health",
+            &["--config", "--admin", "127.0.0.1:9180", "--timeout", "3s"],
+        ),
     ] {
         let (code, out, _) = run(&[command, "--help"]);
         assert_eq!(code, 0);
@@ -184,6 +189,15 @@ fn what_cannot_work_exits_with_2_and_names_the_fix() {
         (&["serve", "--media", &file], &["file"]),
         (&["serve"], &["storage", "--media"]),
         (&["serve", "--listen", "nonsense"], &["nonsense"]),
+        (
+            &["health", "--config", &typo],
+            &["did you mean cache.memory?", "typo.toml:2"],
+        ),
+        (
+            &["health", "--admin", "127.0.0.1:0"],
+            &["--admin", "127.0.0.1:0"],
+        ),
+        (&["health", "--timeout", "3"], &["--timeout", "unit"]),
         (&["sevre"], &["serve"]),
     ] {
         let (code, _, err) = run(args);
@@ -380,6 +394,78 @@ fn a_new_configuration_is_read_on_sighup() {
     write("[server]\nworkers = 7\n");
     changes("caudal_config_loads_total{outcome=\"failed\"} 1");
     assert!(!found("/a.txt") && found("/vod/a.txt"));
+}
+
+#[test]
+fn health_is_0_while_the_server_is_ready() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = serve(&["serve", "--media", folder.path().to_str().unwrap()]);
+    let everywhere = format!("0.0.0.0:{}", served.admin.port());
+    let config = format!("[admin]\nlisten = \"{everywhere}\"\n");
+    let config = write(folder.path(), "caudal.toml", &config);
+    let mut by_variable = caudal(&["health"]);
+    by_variable.env("CAUDAL_ADMIN__LISTEN", &everywhere);
+    for mut command in [
+        caudal(&["health", "--admin", &served.admin.to_string()]),
+        caudal(&["health", "--config", &config]),
+        by_variable,
+    ] {
+        let (code, out, err) = ended(command.output().unwrap());
+        assert_eq!((code, err.as_str()), (0, ""), "{command:?}: {out}");
+        assert!(
+            out.starts_with("ready\n") && out.contains("storage media: ready"),
+            "{out}"
+        );
+    }
+}
+
+#[test]
+fn health_is_1_while_the_server_stops() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!(
+        "[server]\ndrain_grace = \"1m\"\n[storage.media]\nkind = \"directory\"\npath = {:?}\n",
+        folder.path()
+    );
+    let config = write(folder.path(), "caudal.toml", &config);
+    let served = serve(&["serve", "--config", &config]);
+    let admin = served.admin.to_string();
+    let health = || run(&["health", "--admin", &admin]);
+    assert_eq!(health().0, 0);
+    served.signal("-TERM");
+    let begun = Instant::now();
+    while health().0 == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(10), "it stays ready");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let (code, out, err) = health();
+    assert_eq!((code, err.as_str()), (1, ""));
+    assert!(
+        out.starts_with("not ready\nthe process is stopping\n"),
+        "{out}"
+    );
+}
+
+#[test]
+fn health_is_1_where_nobody_answers_in_time() {
+    let nobody = free_addr().to_string();
+    let (code, _, err) = run(&["health", "--admin", &nobody]);
+    assert_eq!(code, 1, "{err}");
+    assert!(err.contains(&nobody) && err.contains("refused"), "{err}");
+    // It is connected to, and says nothing.
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = mute.local_addr().unwrap().to_string();
+    let begun = Instant::now();
+    let (code, _, err) = run(&["health", "--admin", &addr, "--timeout", "200ms"]);
+    assert_eq!(code, 1, "{err}");
+    assert!(err.contains(&addr) && err.contains("within 200ms"), "{err}");
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    // It answers, but is not caudal's admin listener.
+    let folder = tempfile::tempdir().unwrap();
+    let served = serve(&["serve", "--media", folder.path().to_str().unwrap()]);
+    let viewers = served.addr.to_string();
+    let (code, _, err) = run(&["health", "--admin", &viewers]);
+    assert_eq!(code, 1, "{err}");
+    assert!(err.contains(&viewers) && err.contains("404"), "{err}");
 }
 
 #[test]

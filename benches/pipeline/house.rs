@@ -97,6 +97,7 @@ impl House {
             },
             access_log: log(&self.instruments),
             instruments: self.instruments.clone(),
+            sessions: Some(Arc::default()),
         })
     }
 }

@@ -35,6 +35,13 @@ fn pipeline(c: &mut Criterion) {
     for (name, _) in SIZES {
         ask(&format!("hit/{name}"), &format!("/{name}.m4s"), &[]);
     }
+    // As hls.js says it with a segment in the middle of a film.
+    ask(
+        "hit/2KiB/cmcd",
+        "/2KiB.m4s?CMCD=bl%3D11800%2Cbr%3D563%2Cd%3D4000%2Cmtp%3D27400%2Cot%3Dv%2Csf%3Dh%2C\
+         sid%3D%226e2fb550-c457-11e9-bb97-0800200c9a66%22%2Cst%3Dv%2Ctb%3D563",
+        &[],
+    );
     ask(
         "range/64KiB",
         "/4MiB.m4s",

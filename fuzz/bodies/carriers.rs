@@ -1,9 +1,7 @@
-//! Where a request says something of its own: tokens in their carriers, the path's prefix, CMCD, the debug header.
+//! Where a request says something of its own: tokens in their carriers, the path's prefix, the debug header.
 
-use caudal::access::limits::cmcd;
 use caudal::access::{Carrier, Secret, Source, debug, prefix};
-use http::{HeaderMap, HeaderName, HeaderValue};
-use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
+use http::{HeaderName, HeaderValue};
 
 use super::request::{CARRIERS, Request, in_each};
 
@@ -78,36 +76,6 @@ pub(super) fn path_prefix(data: &[u8]) {
             prefix::split(&prefix::join(token, &path)),
             Some((token, path.as_str()))
         );
-    }
-}
-
-/// An id has 1 to 64 bytes; every id that is written as CTA-5004 has it is read, from the query and from the header.
-pub(super) fn cmcd(data: &[u8]) {
-    let Some(request) = Request::read(data) else {
-        return;
-    };
-    if let Some(sid) = cmcd::sid(request.asking().query, &request.headers) {
-        assert!((1..=64).contains(&sid.as_bytes().len()));
-    }
-    let id = request.rest;
-    let mut list = br#"bl=1,cid="a,b\",sid=",sid=""#.to_vec();
-    for byte in id {
-        if matches!(byte, b'"' | b'\\') {
-            list.push(b'\\');
-        }
-        list.push(*byte);
-    }
-    list.extend_from_slice(b"\",su");
-    let wanted = (1..=64).contains(&id.len()).then_some(id);
-    let query = format!("a=b&CMCD={}", percent_encode(&list, NON_ALPHANUMERIC));
-    let found = cmcd::sid(&query, &HeaderMap::new());
-    assert_eq!(found.as_ref().map(|sid| sid.as_bytes()), wanted);
-    if let Ok(value) = HeaderValue::from_bytes(&list) {
-        let headers = [(HeaderName::from_static("cmcd-session"), value)]
-            .into_iter()
-            .collect();
-        let found = cmcd::sid("", &headers);
-        assert_eq!(found.as_ref().map(|sid| sid.as_bytes()), wanted);
     }
 }
 

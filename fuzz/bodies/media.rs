@@ -1,7 +1,12 @@
-//! What is asked for, and the manifests that are read: paths, ranges, playlists.
+//! What is asked for and said with it, and the manifests that are read: paths, ranges, CMCD, playlists.
+
+use std::time::Duration;
 
 use caudal::media::range::{MAX_PARTS, content_range};
-use caudal::media::{AssetPath, Hint, Kind, RangeSet, Resolution, dash, hls, kind};
+use caudal::media::{AssetPath, Cmcd, Hint, Kind, RangeSet, Resolution, dash, hls, kind};
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
+
+use super::request::Request;
 
 /// Whatever parses has one reading, and its URL form leads back to it.
 pub(super) fn asset_path(data: &[u8]) {
@@ -73,5 +78,58 @@ pub(super) fn dash_liveness(data: &[u8]) {
     assert_eq!(
         dash::liveness(&[root.as_slice(), data].concat()),
         dash::liveness(root)
+    );
+}
+
+/// What a player says is within its bounds, and the same from the query and from the header; every id that is written as
+/// CTA-5004 has it is read.
+pub(super) fn cmcd(data: &[u8]) {
+    let Some(request) = Request::read(data) else {
+        return;
+    };
+    let headers = request.headers.iter();
+    let headers = headers.map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let said = Cmcd::said(request.asking().query, headers);
+    within_bounds(&said.unwrap_or_default());
+    let said = said_both_ways(request.rest);
+    within_bounds(&said.unwrap_or_default());
+    let id = request.rest;
+    let mut list = br#"bl=1,cid="a,b\",sid=",sid=""#.to_vec();
+    for byte in id {
+        if matches!(byte, b'"' | b'\\') {
+            list.push(b'\\');
+        }
+        list.push(*byte);
+    }
+    list.extend_from_slice(b"\",su");
+    let said = said_both_ways(&list).unwrap_or_default();
+    // A longer list is not read.
+    if list.len() <= 4096 {
+        let wanted = (1..=64).contains(&id.len()).then_some(id);
+        assert_eq!(said.sid.as_ref().map(|sid| sid.as_bytes()), wanted);
+        assert!(said.urgent && said.buffer == Some(Duration::from_millis(1)));
+    }
+}
+
+fn said_both_ways(list: &[u8]) -> Option<Cmcd> {
+    let query = format!("a=b&CMCD={}", percent_encode(list, NON_ALPHANUMERIC));
+    let said = Cmcd::said(&query, std::iter::empty());
+    let header = Cmcd::said("", [("cmcd-status", list)].into_iter());
+    // A query is bounded as it is written, a header as it is.
+    assert!(said == header || list.len() > 4096);
+    said
+}
+
+fn within_bounds(said: &Cmcd) {
+    let length = said.sid.map_or(1, |sid| sid.as_bytes().len());
+    assert!((1..=64).contains(&length));
+    assert!(said.buffer.unwrap_or_default() <= Duration::from_secs(3600));
+    assert!(
+        said.throughput
+            .is_none_or(|rate| (1000..=100_000_000_000).contains(&rate))
+    );
+    assert!(
+        said.bitrate
+            .is_none_or(|rate| (1000..=1_000_000_000).contains(&rate))
     );
 }

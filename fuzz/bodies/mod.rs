@@ -35,7 +35,7 @@ pub(crate) const ALL: [(&str, Body); 20] = [
     ("cat", cat::cat),
     ("carriers", carriers::carriers),
     ("path_prefix", carriers::path_prefix),
-    ("cmcd", carriers::cmcd),
+    ("cmcd", media::cmcd),
     ("debug", carriers::debug),
     ("viewer", viewer::viewer),
     ("proxy_header", proxy::proxy_header),

@@ -1,7 +1,6 @@
 //! How much one viewer may have: requests in a time, streams at once, bytes in a second. Start with [`Limits::admit`];
 //! [`Local`] counts in this process. [`pace`] slows bodies down and stands alone.
 
-pub mod cmcd;
 pub mod pace;
 mod rate;
 mod streams;

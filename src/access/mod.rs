@@ -31,6 +31,7 @@ pub use gate::{Gate, Seen};
 pub use lock::OriginLock;
 pub use refusal::Refusal;
 pub use renewal::{Renewal, Renewed};
+pub(crate) use shards::Shards;
 pub use token::{Format, Found, Replay, Terms, Token};
 pub use tokens::{Accepted, Scheme, Tokens};
 pub use verified::{Replays, Verified};

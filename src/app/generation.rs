@@ -14,7 +14,7 @@ use crate::admin::{Admin, Certificates};
 use crate::cache::{Cache, Source};
 use crate::config::Config;
 use crate::delivery::Delivery;
-use crate::handler::{Handler, Parts};
+use crate::handler::{Handler, Parts, Sessions};
 use crate::storage::health::{Health, Report, State};
 use crate::telemetry::{AccessLog, Instruments, Loaded};
 
@@ -25,6 +25,7 @@ pub(super) struct House {
     pub(super) cache: Arc<Cache>,
     pub(super) access_log: AccessLog,
     pub(super) certificates: Certificates,
+    pub(super) sessions: Arc<Sessions>,
 }
 
 /// Everything that follows from a configuration, not in use yet.
@@ -87,6 +88,7 @@ impl Generation {
             cache_control: settings::cache_control(config)?,
             access_log: house.access_log.clone(),
             instruments: house.instruments.clone(),
+            sessions: config.cmcd.metrics.then(|| house.sessions.clone()),
         };
         let health = match before {
             Some(before) => before.health.renewed(storages.probed()),

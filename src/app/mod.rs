@@ -128,6 +128,7 @@ impl App {
             cache: cache.clone(),
             access_log,
             certificates: Certificates::default(),
+            sessions: Arc::default(),
         };
         let Generation { parts, rest } =
             background.block_on(Generation::make(&house, config, storages, None))?;

@@ -3,16 +3,18 @@
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::config::{Config, Level, LogFormat};
+use crate::config::{Config, Level, LogFormat, units};
 
 mod check;
 mod demo;
+mod health;
 mod serve;
 mod sign;
 
@@ -37,6 +39,8 @@ enum Command {
     Demo(demo::Args),
     /// Validate a configuration and print it with every default filled in.
     Check(check::Args),
+    /// Ask a caudal that runs here whether it is ready.
+    Health(health::Args),
     Sign(Box<sign::Args>),
 }
 
@@ -58,6 +62,7 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Check(args) => check::run(&args),
+        Command::Health(args) => health::run(&args),
         Command::Sign(args) => sign::run(*args),
     };
     match outcome {
@@ -76,6 +81,11 @@ fn load_config(path: Option<PathBuf>) -> anyhow::Result<Config> {
     let env = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     Config::load(path.as_deref(), env).map_err(Unusable::from)
+}
+
+/// A time with its unit, on the command line.
+fn duration(text: &str) -> Result<Duration, String> {
+    units::parse_duration(text).map_err(|error| error.to_string())
 }
 
 /// Sends diagnostics to stderr; stdout is the access log's. `CAUDAL_LOG` outranks the configuration and

@@ -7,10 +7,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args as Arguments, Parser, Subcommand};
 
-use super::{Unusable, load_config};
+use super::{Unusable, duration, load_config};
 use crate::access::prefix;
 use crate::app::access::{Signer, Wanted};
-use crate::config::units;
 
 /// Mint a token, to try a policy or to see what one looks like.
 #[derive(Debug, Parser)]
@@ -107,10 +106,6 @@ struct Debug {
     /// How long it is good, an hour at most.
     #[arg(long = "for", value_name = "TIME", default_value = "15m", value_parser = duration)]
     lifetime: Duration,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    units::parse_duration(text).map_err(|error| error.to_string())
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {

@@ -31,7 +31,9 @@ pub use access::{
 pub use error::{Error, Origin, Problem};
 pub use freshness::{Freshness, Policy};
 pub use listener::{Certificate, ClientCertificate, Listener, OwnLimits, Protocol, TlsVersion};
-pub use sections::{Admin, ArenaUse, Cache, Compression, Cors, Level, Log, LogFormat, Server};
+pub use sections::{
+    Admin, ArenaUse, Cache, Cmcd, Compression, Cors, Level, Log, LogFormat, Server,
+};
 pub use storage::{Route, S3, Storage, StorageKind};
 
 use file::Table;
@@ -54,6 +56,8 @@ pub struct Config {
     pub cors: Cors,
     /// `[compression]`
     pub compression: Compression,
+    /// `[cmcd]`
+    pub cmcd: Cmcd,
     /// `[viewer]`
     pub viewer: Viewer,
     /// `[listener.NAME]`, by name.
@@ -189,6 +193,7 @@ impl Config {
         keys.section("freshness", |keys| self.freshness.keys(keys));
         keys.section("cors", |keys| self.cors.keys(keys));
         keys.section("compression", |keys| self.compression.keys(keys));
+        keys.section("cmcd", |keys| self.cmcd.keys(keys));
         keys.section("viewer", |keys| self.viewer.keys(keys));
     }
 

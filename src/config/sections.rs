@@ -348,3 +348,22 @@ impl Compression {
         keys.key("level", &mut self.level, Count(1..=9));
     }
 }
+
+/// `[cmcd]`: what players say of their playback (CTA-5004).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cmcd {
+    /// Whether it is counted.
+    pub metrics: bool,
+}
+
+impl Default for Cmcd {
+    fn default() -> Self {
+        Self { metrics: true }
+    }
+}
+
+impl Cmcd {
+    pub(super) fn keys(&mut self, keys: &mut impl Keys) {
+        keys.key("metrics", &mut self.metrics, Flag);
+    }
+}

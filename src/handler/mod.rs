@@ -20,12 +20,14 @@ mod entity;
 mod error;
 mod grant;
 mod multipart;
+mod playback;
 mod range;
 mod record;
 mod reply;
 mod route;
 
 pub use cors::Cors;
+pub use playback::Sessions;
 pub use reply::CacheControl;
 pub use route::{Route, Routes};
 
@@ -60,6 +62,8 @@ pub struct Parts {
     pub access_log: AccessLog,
     /// What is counted.
     pub instruments: Arc<Instruments>,
+    /// Where what players say of their playback is counted as well: their sessions.
+    pub sessions: Option<Arc<Sessions>>,
 }
 
 /// How often a request starts over because the object was replaced before its first byte was sent.
@@ -113,6 +117,7 @@ impl Parts {
             return Ok(cors::preflight(&self.cors));
         }
         let leave = self.grant(request, &routed, record).await?;
+        record.told(request);
         let asked = Asked::of(request, method);
         let mut answer = self.attempt(request, &routed, &asked, record).await;
         for _ in 0..RESTARTS {

@@ -9,6 +9,7 @@ use http::{Method, StatusCode, Version};
 
 use super::Parts;
 use super::error::Error;
+use super::playback::Told;
 use super::route::Routed;
 use crate::access::prefix;
 use crate::cache::{Lookup, Reason};
@@ -46,6 +47,8 @@ pub(super) struct Record {
     lookup: Lookup,
     /// The route's counters.
     counters: Option<Arc<RequestInstruments>>,
+    /// What the player says of its playback; on the heap, as most say nothing.
+    told: Option<Box<Told>>,
     parts: Arc<Parts>,
     ended: bool,
 }
@@ -68,6 +71,7 @@ impl Record {
             kind: Kind::Other,
             lookup: Lookup::BYPASS,
             counters: None,
+            told: None,
             parts: parts.clone(),
             ended: false,
         }
@@ -81,6 +85,13 @@ impl Record {
 
     pub(super) fn seen(&mut self, viewer: IpAddr) {
         self.viewer = viewer;
+    }
+
+    /// The viewer is let in: what its player says counts.
+    pub(super) fn told(&mut self, request: &Request) {
+        let sessions = self.parts.sessions.as_ref();
+        let told = sessions.and_then(|sessions| Told::of(request, self.kind, sessions));
+        self.told = told.map(Box::new);
     }
 
     /// When the request came, in seconds of Unix time.
@@ -137,6 +148,19 @@ impl Record {
         answer
     }
 
+    /// Who asks for what is not there is no player, or nothing plays.
+    fn count_playback(&self, class: StatusClass, end: End, after: Duration) {
+        let (Some(told), Some(sessions)) = (&self.told, &self.parts.sessions) else {
+            return;
+        };
+        let is_answered = matches!(class, StatusClass::Success | StatusClass::Redirection);
+        if is_answered || class == StatusClass::ServerError {
+            let arrived = is_answered && end == End::Complete;
+            let playback = self.counters().playback();
+            told.count(playback, sessions, arrived, self.received + after);
+        }
+    }
+
     fn end(&mut self, end: End, sent: u64) {
         self.ended = true;
         let duration = self.received.elapsed();
@@ -152,6 +176,7 @@ impl Record {
             cache: (lookup.status as usize, lookup.status.as_str()),
         };
         self.counters().end(labels, sent, duration);
+        self.count_playback(labels.class, end, duration);
         let failed = labels.class == StatusClass::ServerError || broken.is_some();
         self.parts.instruments.requests.end(sent, failed);
         self.parts.access_log.write(&Line {

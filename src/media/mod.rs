@@ -7,8 +7,10 @@ pub mod kind;
 pub mod range;
 pub mod hls;
 pub mod dash;
+pub mod cmcd;
 
 pub use asset::{AssetPath, PathError};
+pub use cmcd::Cmcd;
 pub use kind::{Class, Kind};
 pub use range::{Hint, RangeSet, Resolution};
 

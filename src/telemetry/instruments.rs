@@ -12,6 +12,7 @@ use metrics_exporter_prometheus::{
     Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 
+use super::playback_instruments;
 use super::tls_instruments::{certificate_ends, certificate_gone};
 use super::{
     AccessInstruments, HandshakeInstruments, Level, LoadInstruments, Loaded, RequestInstruments,
@@ -101,10 +102,14 @@ impl Instruments {
     /// A registry of its own.
     pub fn new() -> Self {
         let mut builder = PrometheusBuilder::new();
-        // The only way this fails is an empty list of bounds.
-        builder = builder
-            .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)
-            .expect("SECONDS is not empty");
+        let all = (Matcher::Suffix("_seconds".into()), &SECONDS[..]);
+        let some = playback_instruments::BOUNDS.map(|(name, of)| (Matcher::Full(name.into()), of));
+        // A full name outranks a suffix.
+        for (which, bounds) in some.into_iter().chain([all]) {
+            builder = builder
+                .set_buckets_for_metric(which, bounds)
+                .expect("no list of bounds is empty");
+        }
         let recorder = Arc::new(builder.build_recorder());
         describe(&recorder);
         let build = [("version", env!("CARGO_PKG_VERSION").to_owned())];
@@ -323,6 +328,14 @@ const COUNTERS: &[(&str, &str)] = &[
         "caudal_tls_handshakes_total",
         "TLS handshakes, by version and how they ended: full, resumed, agreed (QUIC, either), or why not.",
     ),
+    (
+        "caudal_cmcd_requests_total",
+        "Requests whose player says something of its playback (CMCD).",
+    ),
+    (
+        "caudal_cmcd_starved_total",
+        "Of these, those whose player had run out of data since the one before.",
+    ),
     ("caudal_connections_total", "Connections accepted."),
     (
         "caudal_connections_closed_total",
@@ -407,6 +420,24 @@ const HISTOGRAMS: &[(&str, &str)] = &[
         "caudal_tls_handshake_seconds",
         "From the acceptance of a connection to the end of its TLS handshake.",
     ),
+    (
+        "caudal_cmcd_startup_seconds",
+        "From a player's first request to the end of its first media segment.",
+    ),
+    (
+        "caudal_cmcd_buffer_seconds",
+        "What players have buffered, at every request that says it.",
+    ),
+];
+const RATES: &[(&str, &str)] = &[
+    (
+        "caudal_cmcd_throughput_bits_per_second",
+        "The throughput that players measure, at every request that says it.",
+    ),
+    (
+        "caudal_cmcd_bitrate_bits_per_second",
+        "The bitrate of the picture that players ask for.",
+    ),
 ];
 
 fn describe(recorder: &PrometheusRecorder) {
@@ -417,9 +448,11 @@ fn describe(recorder: &PrometheusRecorder) {
     for &(name, text) in GAUGES {
         recorder.describe_gauge(KeyName::from_const_str(name), None, text.into());
     }
-    for &(name, text) in HISTOGRAMS {
-        let name = KeyName::from_const_str(name);
-        recorder.describe_histogram(name, Some(Unit::Seconds), text.into());
+    for (unit, histograms) in [(Unit::Seconds, HISTOGRAMS), (Unit::BitsPerSecond, RATES)] {
+        for &(name, text) in histograms {
+            let name = KeyName::from_const_str(name);
+            recorder.describe_histogram(name, Some(unit), text.into());
+        }
     }
     metrics::with_local_recorder(recorder, || {
         metrics_process::Collector::default().describe()
@@ -481,5 +514,20 @@ mod tests {
         assert!(text.contains("caudal_storage_requests_total{storage=\"media\",outcome=\"ok\"} 1"));
         assert!(text.contains("process_resident_memory_bytes"), "{text}");
         assert!(text.contains("caudal_build_info{version="));
+    }
+
+    #[test]
+    fn what_players_say_has_bounds_of_its_own() {
+        let instruments = Instruments::new();
+        instruments
+            .route("/")
+            .playback()
+            .started(Duration::from_millis(1900));
+        let text = instruments.render();
+        for (bound, count) in [("1.5", 0), ("2", 1)] {
+            let series = "caudal_cmcd_startup_seconds_bucket{route=\"/\"";
+            let line = format!("{series},le=\"{bound}\"}} {count}\n");
+            assert!(text.contains(&line), "{line} is not in\n{text}");
+        }
     }
 }

@@ -4,6 +4,7 @@
 mod access_instruments;
 mod access_log;
 mod instruments;
+mod playback_instruments;
 mod request_instruments;
 mod seldom;
 mod tally;
@@ -12,6 +13,7 @@ mod tls_instruments;
 pub use access_instruments::{AccessInstruments, LoadInstruments, Loaded};
 pub use access_log::{AccessLog, Format, Line};
 pub use instruments::{CacheInstruments, Instruments, StorageInstruments, TransportInstruments};
+pub use playback_instruments::PlaybackInstruments;
 pub use request_instruments::{
     Counts, RequestInstruments, RequestLabels, StatusClass, Totals, Word,
 };

@@ -9,7 +9,7 @@ use metrics::{Counter, Histogram};
 use metrics_exporter_prometheus::PrometheusRecorder;
 
 use super::instruments::{counter, gauge, histogram};
-use super::{Level, Tally};
+use super::{Level, PlaybackInstruments, Tally};
 
 /// Most words a label may have here. A table of handles is indexed by the words' places.
 const MOST_WORDS: usize = 8;
@@ -22,6 +22,7 @@ pub struct RequestInstruments {
     sent: Vec<OnceLock<Counter>>,
     duration: Vec<OnceLock<Histogram>>,
     first_byte: Vec<OnceLock<Histogram>>,
+    playback: OnceLock<PlaybackInstruments>,
 }
 
 /// What is counted of all requests, without labels, for `/status`.
@@ -111,6 +112,7 @@ impl RequestInstruments {
             sent: slots(MOST_WORDS),
             duration: slots(MOST_WORDS),
             first_byte: slots(MOST_WORDS),
+            playback: OnceLock::new(),
         }
     }
 
@@ -122,6 +124,12 @@ impl RequestInstruments {
             histogram(&self.recorder, "caudal_first_byte_seconds", &labels)
         });
         histogram.record(after.as_secs_f64());
+    }
+
+    /// What players say of their playback from this route.
+    pub fn playback(&self) -> &PlaybackInstruments {
+        self.playback
+            .get_or_init(|| PlaybackInstruments::new(&self.recorder, &self.route))
     }
 
     /// Its body has ended, one way or another.

@@ -5,6 +5,7 @@
 mod access;
 mod arena;
 mod cache;
+mod cmcd;
 mod h2_abuse;
 #[path = "../harness/mod.rs"]
 mod harness;

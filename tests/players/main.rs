@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use process::{Caudal, programs};
+use process::{Caudal, client, programs};
 
 #[path = "../process/mod.rs"]
 mod process;
@@ -89,7 +89,32 @@ fn page_plays(engine: &str) {
     let url = format!("http://{}/player/?engine={engine}", caudal.admin);
     judge(&programs::play("page", &url, Some(&screenshot)));
     assert!(std::fs::metadata(&screenshot).unwrap().len() > 10_000);
+    playback_was_told(&caudal);
     answers_were_good(caudal);
+}
+
+/// What the player has said of its playback is on `/metrics` (CMCD).
+fn playback_was_told(caudal: &Caudal) {
+    let metrics = client::get(caudal.admin, "/metrics", &[]).text();
+    let number = |name: &str| {
+        let series = format!("caudal_cmcd_{name}{{route=\"/demo/\"}} ");
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&series));
+        let line = line.unwrap_or_else(|| panic!("no {series}in\n{metrics}"));
+        line.parse::<f64>().unwrap()
+    };
+    // Eight segments of picture and of sound, and manifests.
+    assert!(number("requests_total") > 16.0, "{metrics}");
+    assert_eq!(number("startup_seconds_count"), 1.0, "{metrics}");
+    let startup = number("startup_seconds_sum");
+    assert!(startup > 0.0 && startup < STARTUP / 1000.0, "{startup}");
+    for said in ["buffer_seconds", "throughput_bits_per_second"] {
+        assert!(number(&format!("{said}_count")) > 8.0, "{said}:\n{metrics}");
+    }
+    // The picture's alone, within the title's ladder.
+    let pictures = number("bitrate_bits_per_second_count");
+    assert!(pictures >= 8.0, "{metrics}");
+    let bitrate = number("bitrate_bits_per_second_sum") / pictures;
+    assert!((100e3..5e6).contains(&bitrate), "{bitrate}");
 }
 
 fn shaka_plays(manifest: &str) {

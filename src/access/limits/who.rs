@@ -4,9 +4,8 @@ use std::net::IpAddr;
 
 use crate::access::viewer::network;
 use crate::access::{Asking, Token};
+use crate::media::cmcd::{Cmcd, Sid};
 use http::header::USER_AGENT;
-
-use super::cmcd::{self, Sid};
 
 /// A request as the limits see it.
 #[derive(Clone, Copy)]
@@ -84,7 +83,10 @@ impl<'a> Who<'a> {
                 _ => {}
             }
         }
-        if let Some(sid) = cmcd::sid(self.asking.query, self.asking.headers) {
+        let headers = self.asking.headers.iter();
+        let headers = headers.map(|(name, value)| (name.as_str(), value.as_bytes()));
+        let said = Cmcd::said(self.asking.query, headers);
+        if let Some(sid) = said.and_then(|said| said.sid) {
             return Session::Player(sid);
         }
         let agent = self.asking.headers.get(USER_AGENT);

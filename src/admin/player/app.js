@@ -4,6 +4,8 @@
 // Query parameters:
 //   src     absolute address of an HLS playlist or a DASH manifest
 //   engine  "hls" or "dash"; without it the file name of src decides
+//   cmcd    "off" to tell the server nothing of playback: for addresses that are
+//           signed to the letter, which nothing may be added to
 // Without src the page plays the sample title that ../status names, if any.
 
 const $ = (id) => document.getElementById(id);
@@ -21,6 +23,11 @@ const params = new URLSearchParams(location.search);
 // whole sample title at once: no change of rendition would ever be seen, and the
 // charts would be flat for most of the time it plays.
 const AHEAD = 12;
+
+// Whether the engines tell the server how playback goes (CMCD, CTA-5004), which
+// it shows as caudal_cmcd_* on ../metrics. In the query, which no server refuses;
+// headers would need the leave of whatever server src is on.
+const TELLS = params.get("cmcd") !== "off";
 
 /** Loads a classic script of ours once. It defines a global. */
 const scripts = new Map();
@@ -50,7 +57,13 @@ const engines = {
 
       // No worker: hls.js would make it from a blob: address, which the page's
       // policy does not allow, and these segments need no repackaging anyway.
-      const hls = new Hls({ enableWorker: false, startPosition: at, maxBufferLength: AHEAD, maxMaxBufferLength: AHEAD });
+      const hls = new Hls({
+        enableWorker: false,
+        startPosition: at,
+        maxBufferLength: AHEAD,
+        maxMaxBufferLength: AHEAD,
+        cmcd: TELLS ? {} : undefined,
+      });
       let recovered = false;
       hls.on(Hls.Events.MANIFEST_PARSED, () => play());
       hls.on(Hls.Events.ERROR, (_, data) => {
@@ -103,6 +116,7 @@ const engines = {
             bufferTimeAtTopQuality: AHEAD,
             bufferTimeAtTopQualityLongForm: AHEAD,
           },
+          cmcd: { enabled: TELLS },
         },
       });
       const { events } = dashjs.MediaPlayer;
