@@ -28,6 +28,13 @@ COPY src src
 # What the skeleton left is newer than the source may be, and cargo goes by time.
 RUN touch src/lib.rs src/main.rs && cargo build --release --locked
 
+# What the image leaves out of the binary: docker build --target debug --output . .
+FROM build AS tables
+RUN objcopy --only-keep-debug target/release/caudal /caudal.debug
+
+FROM scratch AS debug
+COPY --from=tables /caudal.debug /
+
 FROM build AS root
 COPY LICENSE ./
 COPY deploy/container/rootfs.sh deploy/container/

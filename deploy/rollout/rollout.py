@@ -79,6 +79,7 @@ def go_back(cluster, before, why):
         return 1
     say(cluster.run("rollout", "undo", f"deployment/{cluster.deployment}", f"--to-revision={before}"))
     say(cluster.run("rollout", "status", f"deployment/{cluster.deployment}", "--timeout=30m"))
+    say(f"revision {before} is in use again: {why}")
     return 1
 
 

@@ -12,6 +12,7 @@ import json
 import math
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -35,12 +36,12 @@ def arguments(parser):
 def judge(options, pods):
     """The verdict on the pods whose names match, and the figures it rests on."""
     of = f'namespace="{options.namespace}",pod=~"{pods}"'
-    window = options.window
+    window, now = options.window, time.time()
     try:
-        asked = value(options, f"sum(increase(caudal_requests_total{{{of}}}[{window}]))")
-        failed = value(options, f'sum(increase(caudal_requests_total{{{of},status="5xx"}}[{window}]))')
+        asked = value(options, now, f"sum(increase(caudal_requests_total{{{of}}}[{window}]))")
+        failed = value(options, now, f'sum(increase(caudal_requests_total{{{of},status="5xx"}}[{window}]))')
         hits = f'sum by (le) (rate(caudal_first_byte_seconds_bucket{{{of},cache="hit"}}[{window}]))'
-        p99 = value(options, f"histogram_quantile(0.99, {hits})")
+        p99 = value(options, now, f"histogram_quantile(0.99, {hits})")
     except Unjudged as why:
         return UNJUDGED, str(why)
     if asked < options.least:
@@ -53,9 +54,10 @@ def judge(options, pods):
     return BROKEN if broken else KEPT, told
 
 
-def value(options, query):
+def value(options, now, query):
     """One number. No series at all is a sum of nothing: 0 for counters, NaN for a quantile."""
-    answer = ask(options.prometheus, query)
+    # One moment for all of them, or a ratio is one of two windows.
+    answer = ask(options.prometheus, query, now)
     if answer.get("status") != "success":
         raise Unjudged(f"Prometheus refuses {query}: {answer.get('error', answer)}")
     result = answer["data"]["result"]
@@ -64,8 +66,8 @@ def value(options, query):
     return float(result[0]["value"][1])
 
 
-def ask(prometheus, query):
-    path = f"/api/v1/query?query={urllib.parse.quote(query)}"
+def ask(prometheus, query, now):
+    path = f"/api/v1/query?query={urllib.parse.quote(query)}&time={now:.3f}"
     try:
         if prometheus.startswith("service:"):
             namespace, service = prometheus.removeprefix("service:").split("/", 1)

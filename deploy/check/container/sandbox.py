@@ -58,7 +58,9 @@ class Server:
         self.root, self.config = root, config
         self.log = open(config.parent / "stderr", "w+")
         command = [*enter, root, config, trusted, "serve", "--config", "/etc/caudal/caudal.toml"]
-        self.process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=self.log)
+        # Nothing of this machine's environment, which a pod would not have: no SSL_CERT_FILE above all.
+        bare = {"PATH": os.environ["PATH"]}
+        self.process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=self.log, env=bare)
         self.viewers, self.admin = self._listening()
 
     def _listening(self):
@@ -147,8 +149,9 @@ def read_only(server):
 
 
 def touch(server, user, name):
-    as_user = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "touch", server.root / name]
-    command = ["nsenter", "--target", server.process.pid, "--mount", *as_user]
+    # Root goes there first: the folders above the image's root are nobody else's.
+    script = 'cd "$1" && exec setpriv --reuid="$2" --regid="$2" --clear-groups touch "$3"'
+    command = ["nsenter", "--target", server.process.pid, "--mount", "sh", "-c", script, "touch", server.root, user, name]
     return subprocess.run(list(map(str, command)), capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
 
 

@@ -20,6 +20,7 @@ need unshare util-linux
 need setpriv util-linux
 need nsenter util-linux
 need openssl openssl
+need strip binutils
 python3 -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"
 [ -s /etc/ssl/certs/ca-certificates.crt ] || missing="$missing ca-certificates"
 if [ -n "$missing" ]; then

@@ -15,12 +15,12 @@ def seconds(text):
     return float(number) * UNITS[unit]
 
 
-def effective(overlay, caudal, **more):
+def effective(overlay, caudal):
     """The configuration as the container would have it: its file and its environment, by `caudal check`."""
     with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
         file.write(overlay.config())
         file.flush()
-        environment = {"PATH": os.environ["PATH"], **overlay.environment(), **more}
+        environment = {"PATH": os.environ["PATH"], **overlay.environment()}
         command = [caudal, "check", "--config", file.name]
         done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr.strip().replace(file.name, "caudal.toml")
@@ -33,17 +33,6 @@ def configuration(overlay, caudal):
         assert storage["bucket"] != "set-in-the-environment", f"storage.{name}: nobody sets the bucket"
         assert storage.get("region"), f"storage.{name}: nobody sets the region"
     return told
-
-
-def service_links(overlay, caudal):
-    """Kubernetes would tell pods of a Service named caudal by variables that caudal takes for its own."""
-    assert overlay.pod()["spec"]["enableServiceLinks"] is False, "enableServiceLinks is not false"
-    linked = {"CAUDAL_PORT": "tcp://10.0.0.1:8080", "CAUDAL_SERVICE_HOST": "10.0.0.1"}
-    try:
-        effective(overlay, caudal, **linked)
-    except AssertionError:
-        return
-    raise AssertionError("caudal takes CAUDAL_PORT after all: the setting and its comment can go")
 
 
 def draining(overlay, caudal):
@@ -122,7 +111,6 @@ def memory(overlay, caudal):
     limit = resources["limits"]["memory"]
     assert resources["requests"]["memory"] == limit, f"requests {resources['requests']['memory']} of {limit}"
     assert "cpu" not in resources["limits"], "a limit of CPU throttles"
-    share = effective(overlay, caudal)["cache"]["memory"]
     raw = tomllib.loads(overlay.config())["cache"]["memory"]
     assert raw.endswith("%"), f"cache.memory is {raw}, whatever the limit"
     number, unit = re.fullmatch(r"(\d+)(Mi|Gi)", limit).groups()
@@ -131,7 +119,7 @@ def memory(overlay, caudal):
     # Active ones in hyper cost 18.7 KiB (ARCHITECTURE.md); sockets' buffers come on top of that.
     need = min(connections, 4096) * 18.7 * 1024
     assert rest > need, f"{rest / (1 << 20):.0f} MiB beside the cache do not hold 4096 connections"
-    return f"{raw} of {limit}, told as {share}"
+    return f"{raw} of {limit}"
 
 
 def secrets(overlay, caudal):
@@ -152,7 +140,6 @@ def secrets(overlay, caudal):
 
 ALL = {
     "caudal check takes the configuration": configuration,
-    "Kubernetes sets no variable that caudal would take for its own": service_links,
     "a pod has the time to drain": draining,
     "probes, Service and ServiceMonitor mean ports that caudal listens on": probes,
     "selectors select, and the autoscaler alone counts": selectors,
