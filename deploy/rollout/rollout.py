@@ -47,8 +47,7 @@ def watch(cluster, options):
         if state == "stuck":
             return told
         verdict, told = slo.judge(options, cluster.new_pods())
-        # Until the first new pod has been asked enough there is nothing to judge.
-        if verdict == slo.UNJUDGED and state == "rolling":
+        if verdict == slo.UNJUDGED:
             say(f"not judged yet: {told}")
         elif verdict == slo.KEPT:
             broken = 0
@@ -61,8 +60,9 @@ def watch(cluster, options):
         now = time.monotonic()
         if state == "complete":
             complete = complete or now
-            if verdict == slo.KEPT and now - complete >= options.soak:
-                return None
+            if now - complete >= options.soak and verdict != slo.BROKEN:
+                # A promise that nobody tested is not kept.
+                return None if verdict == slo.KEPT else f"nothing is proven: {told}"
         else:
             complete = None
         if now - began > options.timeout:

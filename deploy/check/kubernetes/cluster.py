@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """As much of kubectl as deploy/rollout/rollout.py asks, over a Deployment that is written in the file CLUSTER: what it was
-told is written there too. A new revision has two pods of two at once; one that is stuck has none."""
+told is written there too. A revision that is complete has two pods of two at once, one that rolls has one, one that is stuck
+none."""
 
 import json
 import os
@@ -36,7 +37,7 @@ def main(arguments):
 def deployment(cluster):
     stuck = cluster["state"] == "stuck"
     condition = {"type": "Progressing", "status": "False" if stuck else "True", "message": "deadline exceeded"}
-    new = 0 if stuck else 2
+    new = {"complete": 2, "rolling": 1, "stuck": 0}[cluster["state"]]
     status = {"updatedReplicas": new, "availableReplicas": 2, "replicas": 2, "observedGeneration": 7}
     return {
         "metadata": {"generation": 7, "annotations": {REVISION: str(cluster["revision"])}},

@@ -22,6 +22,15 @@ HERE = pathlib.Path(__file__).resolve().parent
 # A pod's name, and what serves it: the old revision, a good new one, and one whose storage is not there.
 OLD, GOOD, BAD = "caudal-6f7d-x2x1p", "caudal-7c9b-h4k2d", "caudal-8d5e-q9q9q"
 
+# What is new, how far it gets, and what becomes of it: the exit code, and the reason in the last line.
+ROLLOUTS = [
+    ("a rollout that keeps the promise stays", GOOD, "complete", (0, "in use: revision 5")),
+    ("a rollout that breaks it goes back by itself", BAD, "complete", (1, "failed of")),
+    ("a rollout that breaks it while it is under way does too", BAD, "rolling", (1, "failed of")),
+    ("a rollout that Kubernetes gives up goes back", GOOD, "stuck", (1, "deadline exceeded")),
+    ("a rollout that nobody asked anything goes back", "caudal-none-x", "complete", (1, "nothing is proven")),
+]
+
 
 def checks(told, overlays, binary, folder):
     media = folder / "films"
@@ -44,7 +53,7 @@ def checks(told, overlays, binary, folder):
         time.sleep(8)
         for name, overlay in overlays.items():
             told.check(f"{name}: the adapter's rules have what the autoscaler asks for", adapter, overlay, url)
-        judge = [sys.executable, "-B", str(ROLLOUT / "slo.py"), "--window", "6s"]
+        judge = [sys.executable, "-B", str(ROLLOUT / "slo.py"), "--window", "6s", "--least", "20", "--p99", "5"]
         told.check("slo.py: pods that serve are within the promise", slo, judge, url, GOOD, 0, "kept")
         told.check("slo.py: pods that fail are not", slo, judge, url, BAD, 1, "broken")
         slow = [*judge, "--p99", "0.0000001"]
@@ -52,14 +61,13 @@ def checks(told, overlays, binary, folder):
         told.check("slo.py: pods that nobody asked prove nothing", slo, judge, url, "caudal-none", 2, "not judged")
         nobody = f"http://127.0.0.1:{programs.free_port()}"
         told.check("slo.py: nor does a Prometheus that does not answer", slo, judge, nobody, GOOD, 2, "not judged")
-        told.check("a rollout that keeps the promise stays", rolls, folder, url, GOOD, 0, [])
-        told.check("a rollout that breaks it goes back by itself", rolls, folder, url, BAD, 1, ["undo"])
-        told.check("a rollout that Kubernetes gives up goes back too", rolls, folder, url, GOOD, 1, ["undo"], "stuck")
+        for what, pod, state, expected in ROLLOUTS:
+            told.check(what, rolls, folder, url, pod, state, expected)
 
 
 @contextlib.contextmanager
 def viewers(pods):
-    """Some hundred requests a second to each pod, until the end."""
+    """Some ten requests a second and more to each pod, until the end."""
     over = threading.Event()
 
     def ask(pod):
@@ -118,7 +126,7 @@ def slo(judge, url, pods, code, word):
     return said
 
 
-def rolls(folder, url, pod, code, done_back, state="complete"):
+def rolls(folder, url, pod, state, expected):
     """rollout.py before a cluster that is written down: no Kubernetes can run here. Prometheus and pods are real."""
     place = pathlib.Path(folder, f"cluster-{pod}-{state}")
     place.mkdir()
@@ -126,13 +134,13 @@ def rolls(folder, url, pod, code, done_back, state="complete"):
     (place / "cluster.json").write_text(json.dumps(told))
     (place / "kubectl").symlink_to(HERE / "cluster.py")
     environment = {**os.environ, "PATH": f"{place}:{os.environ['PATH']}", "CLUSTER": str(place / "cluster.json")}
-    options = ["--prometheus", url, "--window", "6s", "--every", "1", "--soak", "3", "--timeout", "40"]
+    options = ["--prometheus", url, "--window", "6s", "--least", "20", "--p99", "5", "--every", "1", "--soak", "3", "--timeout", "40"]
     command = [sys.executable, "-B", ROLLOUT / "rollout.py", "deploy/kubernetes/overlays/production", *options]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=90)
     said = (done.stdout + done.stderr).strip()
-    assert done.returncode == code, f"exit {done.returncode}: {said}"
+    code, reason = expected
+    last = said.splitlines()[-1]
+    assert done.returncode == code and reason in last, f"exit {done.returncode}: {said}"
     calls = json.loads((place / "cluster.json").read_text())["calls"]
-    assert "apply" in calls, f"it applies nothing: {calls}"
-    back = [call for call in calls if call == "undo"]
-    assert back == done_back, f"it calls {calls}"
-    return said.splitlines()[-1]
+    assert calls == ["apply"] if code == 0 else calls == ["apply", "undo", "status"], f"it calls {calls}"
+    return last
