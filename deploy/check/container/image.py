@@ -1,6 +1,7 @@
 """Builds what the Dockerfile builds, and looks into it."""
 
 import contextlib
+import fnmatch
 import gzip
 import json
 import pathlib
@@ -41,6 +42,20 @@ def run(*command, **options):
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, **options)
     assert done.returncode == 0, f"{' '.join(map(str, command[:3]))}…: {(done.stderr or done.stdout).strip()}"
     return done.stdout
+
+
+def context():
+    """What the Dockerfile copies is there, and .dockerignore lets it through; what it lets through is copied."""
+    allowed = {line[1:] for line in pathlib.Path(".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied = set()
+    for line in pathlib.Path("Dockerfile").read_text().splitlines():
+        if line.startswith("COPY ") and "--from=" not in line:
+            copied |= set(line.split()[1:-1])
+    for source in copied:
+        assert pathlib.Path(source).exists(), f"the Dockerfile copies {source}, which is not there"
+        assert any(fnmatch.fnmatch(source, pattern) for pattern in allowed), f".dockerignore keeps {source} out"
+    idle = [pattern for pattern in allowed if not any(fnmatch.fnmatch(source, pattern) for source in copied)]
+    assert not idle, f".dockerignore lets {idle} in, which nothing copies"
 
 
 def skeleton(folder):

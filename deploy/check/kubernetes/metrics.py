@@ -22,6 +22,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 # A pod's name, and what serves it: the old revision, a good new one, and one whose storage is not there.
 OLD, GOOD, BAD = "caudal-6f7d-x2x1p", "caudal-7c9b-h4k2d", "caudal-8d5e-q9q9q"
 
+# What a busy machine of two cores keeps as well; the defaults are for a cluster.
+LENIENT = ["--window", "6s", "--least", "20", "--p99", "5"]
 # What is new, how far it gets, and what becomes of it: the exit code, and the reason in the last line.
 ROLLOUTS = [
     ("a rollout that keeps the promise stays", GOOD, "complete", (0, "in use: revision 5")),
@@ -53,7 +55,7 @@ def checks(told, overlays, binary, folder):
         time.sleep(8)
         for name, overlay in overlays.items():
             told.check(f"{name}: the adapter's rules have what the autoscaler asks for", adapter, overlay, url)
-        judge = [sys.executable, "-B", str(ROLLOUT / "slo.py"), "--window", "6s", "--least", "20", "--p99", "5"]
+        judge = [sys.executable, "-B", str(ROLLOUT / "slo.py"), *LENIENT]
         told.check("slo.py: pods that serve are within the promise", slo, judge, url, GOOD, 0, "kept")
         told.check("slo.py: pods that fail are not", slo, judge, url, BAD, 1, "broken")
         slow = [*judge, "--p99", "0.0000001"]
@@ -134,7 +136,7 @@ def rolls(folder, url, pod, state, expected):
     (place / "cluster.json").write_text(json.dumps(told))
     (place / "kubectl").symlink_to(HERE / "cluster.py")
     environment = {**os.environ, "PATH": f"{place}:{os.environ['PATH']}", "CLUSTER": str(place / "cluster.json")}
-    options = ["--prometheus", url, "--window", "6s", "--least", "20", "--p99", "5", "--every", "1", "--soak", "3", "--timeout", "40"]
+    options = ["--prometheus", url, *LENIENT, "--every", "1", "--soak", "3", "--timeout", "40"]
     command = [sys.executable, "-B", ROLLOUT / "rollout.py", "deploy/kubernetes/overlays/production", *options]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=90)
     said = (done.stdout + done.stderr).strip()

@@ -41,8 +41,7 @@ def draining(overlay, caudal):
     drain = before + seconds(config["drain_grace"]) + seconds(config["drain_timeout"])
     grace = pod["terminationGracePeriodSeconds"]
     assert grace > drain, f"killed after {grace} s, while preStop, drain_grace and drain_timeout take {drain:g} s"
-    probe = overlay.container()["readinessProbe"]
-    return f"{before} + {config['drain_grace']} + {config['drain_timeout']} within {grace} s, probed every {probe['periodSeconds']} s"
+    return f"{before} + {config['drain_grace']} + {config['drain_timeout']} within {grace} s"
 
 
 def probes(overlay, caudal):
@@ -111,11 +110,11 @@ def memory(overlay, caudal):
     limit = resources["limits"]["memory"]
     assert resources["requests"]["memory"] == limit, f"requests {resources['requests']['memory']} of {limit}"
     assert "cpu" not in resources["limits"], "a limit of CPU throttles"
+    connections = effective(overlay, caudal)["server"]["max_connections"]
     raw = tomllib.loads(overlay.config())["cache"]["memory"]
     assert raw.endswith("%"), f"cache.memory is {raw}, whatever the limit"
     number, unit = re.fullmatch(r"(\d+)(Mi|Gi)", limit).groups()
     rest = int(number) * BYTES[unit] * (100 - int(raw.rstrip("%"))) / 100
-    connections = effective(overlay, caudal)["server"]["max_connections"]
     # Active ones in hyper cost 18.7 KiB (ARCHITECTURE.md); sockets' buffers come on top of that.
     need = min(connections, 4096) * 18.7 * 1024
     assert rest > need, f"{rest / (1 << 20):.0f} MiB beside the cache do not hold 4096 connections"

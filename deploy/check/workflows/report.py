@@ -10,17 +10,21 @@ class Report:
         self.part, self.passed, self.failed = part, 0, 0
 
     def check(self, what, proof, *args):
-        """Runs a proof; one that raises AssertionError has failed, and says why."""
+        """Runs a proof; one that raises has failed, and says why."""
         try:
             found = proof(*args)
         except AssertionError as why:
-            self.failed += 1
-            print(f"FAIL  {what}: {why}", flush=True)
-            return None
+            return self.fail(what, why)
+        except Exception as why:  # the proof itself is at fault, or what it reads
+            return self.fail(what, repr(why))
         self.passed += 1
         # What was found out, where it is worth a word.
         print(f"ok    {what}" + (f": {found}" if isinstance(found, str) else ""), flush=True)
         return found
+
+    def fail(self, what, why):
+        self.failed += 1
+        print(f"FAIL  {what}: {why}", flush=True)
 
     def command(self, what, command):
         def proof():
