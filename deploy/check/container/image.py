@@ -9,6 +9,7 @@ import platform
 import shutil
 import stat
 import subprocess
+import tomllib
 
 from report import tools
 
@@ -70,6 +71,11 @@ def skeleton(folder):
     assert "caudal" in named, f"cargo sees only {named}"
     for target in told["packages"][0]["targets"]:
         assert pathlib.Path(target["src_path"]).exists(), f"{target['name']}: {target['src_path']} is not there"
+    with open("Cargo.toml", "rb") as file:
+        lints = tomllib.load(file)["lints"]["rust"]
+    deny = [f"-D{name}" for name in lints]
+    for source, kind in [("src/lib.rs", "lib"), ("src/main.rs", "bin")]:
+        run("rustc", "--edition=2024", f"--crate-type={kind}", "--emit=metadata", *deny, source, cwd=place)
 
 
 def bill_of_materials(folder):
