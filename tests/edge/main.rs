@@ -5,14 +5,18 @@
 mod access;
 mod arena;
 mod cache;
+mod h1_abuse;
 mod h2_abuse;
+mod h3_abuse;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod http;
 mod lifecycle;
 mod quic;
+mod quic_abuse;
 mod reload;
 mod rest;
 mod s3;
 mod server;
 mod tls;
+mod tls_abuse;
