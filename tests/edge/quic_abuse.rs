@@ -5,9 +5,7 @@ use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use crate::quic::{Client, NAME, serving};
-use crate::server::initial::{
-    Initial, Kind, OWN_ID, Said, heard, kind, own_id, parameter, varint,
-};
+use crate::server::initial::{Initial, Kind, OWN_ID, Said, heard, kind, own_id, parameter, varint};
 use crate::server::{Server, until};
 
 /// Handshakes under way past which clients have to prove their address: `transport/quic.rs`, of each worker.
@@ -42,7 +40,9 @@ fn spoofed(server: &Server, count: usize) -> Vec<UdpSocket> {
 
 async fn timed_out(server: &Server) -> f64 {
     server
-        .metric("caudal_tls_handshakes_total{listener=\"public\",version=\"-\",outcome=\"timeout\"}")
+        .metric(
+            "caudal_tls_handshakes_total{listener=\"public\",version=\"-\",outcome=\"timeout\"}",
+        )
         .await
 }
 
@@ -110,7 +110,10 @@ async fn who_has_proven_its_address_is_refused_where_there_is_no_room() {
         initial.ask(&ours, server.addrs[1]),
         Said::Closed(CONNECTION_REFUSED)
     );
-    assert!(begun.elapsed() < Duration::from_secs(2), "the flood is over");
+    assert!(
+        begun.elapsed() < Duration::from_secs(2),
+        "the flood is over"
+    );
     let all = async || timed_out(&server).await == MOST_UNPROVEN as f64;
     until("the flood is given up", all).await;
     let mut client = Client::connect(&authority, server.addrs[1], None)
@@ -136,15 +139,27 @@ async fn parameters_that_cannot_be_are_refused_by_their_code() {
     let wrong = [
         ("none at all", vec![]),
         ("another's id", parameter(0x0f, b"not-mine")),
-        ("a server's: original id", with(&[parameter(0, b"a server")])),
+        (
+            "a server's: original id",
+            with(&[parameter(0, b"a server")]),
+        ),
         ("a server's: reset token", with(&[parameter(2, &[7; 16])])),
         ("a server's: retry id", with(&[parameter(0x10, &OWN_ID)])),
         ("datagrams below 1200", with(&[parameter(3, &varint(1199))])),
         ("an exponent past 20", with(&[parameter(0x0a, &[21])])),
-        ("a delay of 2^14 ms", with(&[parameter(0x0b, &varint(1 << 14))])),
+        (
+            "a delay of 2^14 ms",
+            with(&[parameter(0x0b, &varint(1 << 14))]),
+        ),
         ("one id at most", with(&[parameter(0x0e, &[1])])),
-        ("streams past 2^60", with(&[parameter(8, &varint((1 << 60) + 1))])),
-        ("twice the same", with(&[parameter(1, &[30]), parameter(1, &[30])])),
+        (
+            "streams past 2^60",
+            with(&[parameter(8, &varint((1 << 60) + 1))]),
+        ),
+        (
+            "twice the same",
+            with(&[parameter(1, &[30]), parameter(1, &[30])]),
+        ),
         ("a number that is too long", with(&[parameter(4, &[1, 2])])),
         ("one that ends early", [own_id(), vec![1, 4, 0]].concat()),
     ];

@@ -178,9 +178,7 @@ impl Initial<'_> {
             .fold(0, |number, byte| number << 8 | u64::from(*byte));
         let head = datagram[..at + width].to_vec();
         let payload = &mut datagram[at + width..at + len as usize];
-        let opened = keys
-            .packet
-            .decrypt_in_place(packet_number, &head, payload);
+        let opened = keys.packet.decrypt_in_place(packet_number, &head, payload);
         opened.expect("the server has our keys").to_vec()
     }
 }
