@@ -18,9 +18,11 @@ use super::connection::Counted;
 use super::{Limits, Open, Shared};
 use crate::exchange::{Answer, Peer, Secured};
 
+mod bounded;
 mod socket;
 mod stream;
 
+use bounded::Bounded;
 pub(super) use socket::{Place, places};
 
 /// Requests of one connection at a time, as over HTTP/2.
@@ -212,7 +214,7 @@ impl<A: Answer> Connection<A> {
         let _counted = Counted::new(self.shared.instruments.clone());
         let mut builder = h3::server::builder();
         builder.max_field_section_size(HEAD).send_grease(false);
-        let carried = h3_quinn::Connection::new(self.quic.clone());
+        let carried = Bounded::new(self.quic.clone());
         let Ok(mut h3) = builder.build::<_, Bytes>(carried).await else {
             return self.shared.instruments.transport.closed("malformed");
         };

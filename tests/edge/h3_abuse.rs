@@ -16,6 +16,7 @@ const STREAM_CREATION_ERROR: u64 = 0x103;
 const CLOSED_CRITICAL_STREAM: u64 = 0x104;
 const FRAME_UNEXPECTED: u64 = 0x105;
 const FRAME_ERROR: u64 = 0x106;
+const EXCESSIVE_LOAD: u64 = 0x107;
 const SETTINGS_ERROR: u64 = 0x109;
 const MISSING_SETTINGS: u64 = 0x10a;
 const MESSAGE_ERROR: u64 = 0x10e;
@@ -324,18 +325,43 @@ async fn a_head_that_is_too_long_is_refused_and_the_connection_goes_on() {
     peer.is_served().await;
 }
 
-/// It says that it is longer than anything; what comes of it waits within the window, and is cut at its time.
+/// It says that it is longer than anything, and is not believed.
 #[tokio::test]
-async fn a_head_that_never_ends_is_cut_at_its_time() {
-    let (authority, _storage, server) = serving("[server]\nheader_timeout = \"1s\"\n");
+async fn a_head_that_never_ends_is_not_waited_for() {
+    let (authority, _storage, server) = serving("");
     let peer = Peer::hello(&authority, &server).await;
     let (mut send, mut receive) = peer.quic.open_bi().await.unwrap();
     let endless = [varint(HEADERS), varint(1 << 40), vec![0; 1 << 20]].concat();
     let sent = tokio::time::timeout(PATIENCE, send.write_all(&endless)).await;
-    let sent = sent.expect("it is cut, or taken");
-    assert!(sent.is_err(), "a MiB of a head is taken");
+    match sent.expect("it is refused, not waited for") {
+        Err(quinn::WriteError::Stopped(code)) => assert_eq!(code.into_inner(), EXCESSIVE_LOAD),
+        other => panic!("{other:?}"),
+    }
     let told = tokio::time::timeout(PATIENCE, receive.read_to_end(1 << 20)).await;
     told.expect("the stream is ended").ok();
+    peer.is_served().await;
+    goes_on(&authority, &server).await;
+}
+
+/// Whatever it is that does not end: settings, what nobody knows, or ever more of what everybody knows.
+#[tokio::test]
+async fn a_control_stream_that_never_ends_ends_the_connection() {
+    let (authority, _storage, server) = serving("");
+    let settings = frame(SETTINGS, &[]);
+    let long = |kind| [varint(kind), varint(1 << 40), vec![0; 1 << 20]].concat();
+    let endless = [
+        ("settings", long(SETTINGS)),
+        ("unknown", [settings.clone(), long(0x21)].concat()),
+        ("a flood", [settings, frame(0x21, b"x").repeat(1 << 18)].concat()),
+    ];
+    for (what, bytes) in &endless {
+        let (quic, _client) = connect(&authority, &server).await;
+        let mut control = quic.open_uni().await.unwrap();
+        let all = [varint(CONTROL), bytes.clone()].concat();
+        let sent = tokio::time::timeout(PATIENCE, control.write_all(&all)).await;
+        assert!(sent.expect("it is refused").is_err(), "{what}");
+        assert_eq!(ended(&quic).await, EXCESSIVE_LOAD, "{what}");
+    }
     goes_on(&authority, &server).await;
 }
 

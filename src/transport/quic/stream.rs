@@ -12,11 +12,12 @@ use http::{HeaderMap, StatusCode};
 use http_body::Body as _;
 
 use super::super::Limits;
+use super::bounded::{self, Bounded};
 use crate::exchange::{Answer, Body, Peer, Request, Response};
 use crate::telemetry::Instruments;
 
-type Quic = h3_quinn::Connection;
-type Stream = RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>;
+type Quic = Bounded<h3_quinn::Connection>;
+type Stream = RequestStream<bounded::Stream<h3_quinn::BidiStream<Bytes>>, Bytes>;
 
 /// Bytes handed to QUIC at a time, so that many streams of one connection take turns.
 const PIECE: usize = 64 << 10;
