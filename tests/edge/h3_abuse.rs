@@ -352,7 +352,10 @@ async fn a_control_stream_that_never_ends_ends_the_connection() {
     let endless = [
         ("settings", long(SETTINGS)),
         ("unknown", [settings.clone(), long(0x21)].concat()),
-        ("a flood", [settings, frame(0x21, b"x").repeat(1 << 18)].concat()),
+        (
+            "a flood",
+            [settings, frame(0x21, b"x").repeat(1 << 18)].concat(),
+        ),
     ];
     for (what, bytes) in &endless {
         let (quic, _client) = connect(&authority, &server).await;
