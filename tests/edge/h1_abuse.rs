@@ -1,6 +1,7 @@
 //! HTTP/1.1 from peers that hurry, dawdle or never finish, over TLS and without.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -182,7 +183,9 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn idle_and_slow_connections_keep_nobody_from_being_served() {
     const LEN: usize = 1 << 20;
-    let (authority, server) = serving(LEN, "");
+    // Nobody is cut for being slow here: all are to be there to the end.
+    let more = "[server]\nheader_timeout = \"1m\"\nwrite_stall = \"1m\"\n";
+    let (authority, server) = serving(LEN, more);
     let mut idle = Vec::new();
     for nth in 0..500 {
         idle.push(reach(&authority, &server, nth % 2 == 0).await);
@@ -198,8 +201,10 @@ async fn idle_and_slow_connections_keep_nobody_from_being_served() {
         }
         slow.push((peer, nth % 4 < 2));
     }
+    let over = Arc::new(AtomicBool::new(false));
+    let told = over.clone();
     let creep = tokio::spawn(async move {
-        for _ in 0..4 {
+        while !told.load(Ordering::Relaxed) {
             for (peer, takes) in &mut slow {
                 let mut byte = [0];
                 match takes {
@@ -217,8 +222,9 @@ async fn idle_and_slow_connections_keep_nobody_from_being_served() {
         assert!(*answer.bytes() == pattern(LEN, number), "{nth}");
         tokio::time::sleep(Duration::from_millis(15)).await;
     }
-    assert!(!creep.is_finished(), "they were there to the end");
+    assert!(!creep.is_finished(), "nobody was cut meanwhile");
     assert_eq!(server.metric("caudal_connections_open").await, 600.0);
+    over.store(true, Ordering::Relaxed);
     drop(creep.await.unwrap());
     for peer in &mut idle {
         peer.write_all(b"GET /7.m4s HTTP/1.1\r\nHost: x\r\n\r\n")

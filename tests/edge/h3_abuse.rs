@@ -24,7 +24,6 @@ const QPACK_DECOMPRESSION_FAILED: u64 = 0x200;
 
 // Kinds of unidirectional streams (section 6.2) and of frames (section 7.2).
 const CONTROL: u64 = 0;
-const PUSH: u64 = 1;
 const ENCODER: u64 = 2;
 const DATA: u64 = 0;
 const HEADERS: u64 = 1;
@@ -125,13 +124,19 @@ async fn uni(quic: &Connection, kind: u64, bytes: &[u8]) -> SendStream {
     stream
 }
 
-/// The code that a connection is ended with.
-async fn ended(quic: &Connection) -> u64 {
+/// The code that a connection is ended with; `None` where it goes on.
+async fn ended(quic: &Connection) -> Option<u64> {
     let told = tokio::time::timeout(PATIENCE, quic.closed()).await;
-    match told.expect("the connection is ended") {
-        ConnectionError::ApplicationClosed(close) => close.error_code.into_inner(),
+    match told.ok()? {
+        ConnectionError::ApplicationClosed(close) => Some(close.error_code.into_inner()),
         other => panic!("{other}"),
     }
+}
+
+/// Whether an answer says 431, which is not in the static table: so it is written out, by Huffman's code (RFC 7541
+/// appendix B).
+fn is_431(answer: &[u8]) -> bool {
+    answer.windows(3).any(|three| three == [0x69, 0x90, 0xff])
 }
 
 /// Somebody else is served.
@@ -156,7 +161,11 @@ async fn a_control_stream_is_there_for_as_long_as_the_connection_is() {
             }
             false => control.finish().unwrap(),
         }
-        assert_eq!(ended(&quic).await, CLOSED_CRITICAL_STREAM, "reset: {reset}");
+        assert_eq!(
+            ended(&quic).await,
+            Some(CLOSED_CRITICAL_STREAM),
+            "reset: {reset}"
+        );
     }
     goes_on(&authority, &server).await;
     let malformed = "caudal_connections_closed_total{reason=\"malformed\"}";
@@ -169,7 +178,7 @@ async fn what_must_not_be_said_ends_the_connection_with_its_code() {
     let (authority, _storage, server) = serving("");
     let settings = frame(SETTINGS, &[]);
     let then = |more: Vec<u8>| [settings.clone(), more].concat();
-    let wrong: [(&str, Vec<(u64, Vec<u8>)>, u64); 9] = [
+    let wrong: [(&str, Vec<(u64, Vec<u8>)>, u64); 8] = [
         (
             "no settings first",
             vec![(CONTROL, frame(GOAWAY, &[0]))],
@@ -214,11 +223,6 @@ async fn what_must_not_be_said_ends_the_connection_with_its_code() {
             ],
             STREAM_CREATION_ERROR,
         ),
-        (
-            "a push",
-            vec![(CONTROL, settings.clone()), (PUSH, vec![0])],
-            STREAM_CREATION_ERROR,
-        ),
     ];
     for (what, streams, code) in &wrong {
         let (quic, _client) = connect(&authority, &server).await;
@@ -226,7 +230,7 @@ async fn what_must_not_be_said_ends_the_connection_with_its_code() {
         for (kind, bytes) in streams {
             open.push(uni(&quic, *kind, bytes).await);
         }
-        assert_eq!(ended(&quic).await, *code, "{what}");
+        assert_eq!(ended(&quic).await, Some(*code), "{what}");
     }
     goes_on(&authority, &server).await;
 }
@@ -273,7 +277,7 @@ async fn a_request_that_is_none_ends_the_connection_with_its_code() {
         let (mut send, _receive) = peer.quic.open_bi().await.unwrap();
         send.write_all(bytes).await.unwrap();
         send.finish().unwrap();
-        assert_eq!(ended(&peer.quic).await, *code, "{what}");
+        assert_eq!(ended(&peer.quic).await, Some(*code), "{what}");
     }
     assert!(storage.reads().is_empty(), "none of them was a request");
     goes_on(&authority, &server).await;
@@ -287,7 +291,6 @@ async fn a_head_that_says_nonsense_costs_its_stream_alone() {
     let pseudo = |fields: &[u8]| [&[0, 0], fields].concat();
     let wrong = [
         ("no path", pseudo(&[0xc0 | 17, 0xc0 | 23])),
-        ("two methods", head("/b.m4s", &[0xc0 | 17])),
         ("an unknown one", head("/b.m4s", &field(":x", b"1"))),
         (
             "two lines in a value",
@@ -297,12 +300,11 @@ async fn a_head_that_says_nonsense_costs_its_stream_alone() {
     ];
     for (what, head) in &wrong {
         let told = peer.request(&frame(HEADERS, head)).await;
-        let refused = match &told {
-            Err(code) => *code == MESSAGE_ERROR,
-            // Or it is answered, with 400: 67 in the static table.
-            Ok(answer) => String::from_utf8_lossy(answer).contains("400 "),
-        };
-        assert!(refused, "{what}: {told:?}");
+        assert_eq!(
+            told.map(|answer| answer.len()),
+            Err(MESSAGE_ERROR),
+            "{what}"
+        );
     }
     assert!(storage.reads().is_empty(), "none of them was a request");
     peer.is_served().await;
@@ -312,15 +314,14 @@ async fn a_head_that_says_nonsense_costs_its_stream_alone() {
 async fn a_head_that_is_too_long_is_refused_and_the_connection_goes_on() {
     let (authority, storage, server) = serving("");
     let peer = Peer::hello(&authority, &server).await;
-    // Within a frame, and over the limit when it is read: 431, of which the last two digits are not in the static table.
-    let long = head("/b.m4s", &field("x", &[b'y'; 17 << 10]));
+    let long = head("/b.m4s", &field("x", &[b'y'; 16 << 10]));
     let answer = peer.request(&frame(HEADERS, &long)).await;
     let answer = answer.expect("it is answered");
-    assert!(answer.windows(3).any(|three| three == b"431"), "{answer:?}");
+    assert!(is_431(&answer), "{answer:?}");
     // Many fields that cost little on the wire: one byte each, of the static table.
     let many = head("/b.m4s", &[0xc0 | 31; 101]);
     let answer = peer.request(&frame(HEADERS, &many)).await.unwrap();
-    assert!(answer.windows(3).any(|three| three == b"431"), "{answer:?}");
+    assert!(is_431(&answer), "{answer:?}");
     assert!(storage.reads().is_empty(), "neither was a request");
     peer.is_served().await;
 }
@@ -363,7 +364,7 @@ async fn a_control_stream_that_never_ends_ends_the_connection() {
         let all = [varint(CONTROL), bytes.clone()].concat();
         let sent = tokio::time::timeout(PATIENCE, control.write_all(&all)).await;
         assert!(sent.expect("it is refused").is_err(), "{what}");
-        assert_eq!(ended(&quic).await, EXCESSIVE_LOAD, "{what}");
+        assert_eq!(ended(&quic).await, Some(EXCESSIVE_LOAD), "{what}");
     }
     goes_on(&authority, &server).await;
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::process::site::{NAME, Site, program, run, text};
 
 /// What sslyze is to look at.
-const SCANS: [&str; 16] = [
+const SCANS: [&str; 15] = [
     "sslv2",
     "sslv3",
     "tlsv1",
@@ -20,7 +20,6 @@ const SCANS: [&str; 16] = [
     "openssl_ccs",
     "reneg",
     "robot",
-    "resum",
     "elliptic_curves",
     "ems",
     "fallback",
@@ -108,11 +107,6 @@ fn sslyze_finds_nothing_to_complain_of() {
             json!(true),
         ),
         (
-            "session_resumption",
-            "tls_ticket_resumption_result",
-            json!("FULLY_SUPPORTED"),
-        ),
-        (
             "tls_extended_master_secret",
             "supports_ems_extension",
             json!(true),
@@ -129,7 +123,7 @@ fn sslyze_finds_nothing_to_complain_of() {
         .map(|curve| curve["name"].as_str().unwrap())
         .collect();
     curves.sort_unstable();
-    assert_eq!(curves, ["X25519", "prime256v1", "secp384r1"]);
+    assert_eq!(curves, ["X25519", "secp256r1", "secp384r1"]);
 }
 
 #[test]
@@ -139,10 +133,6 @@ fn sslyze_believes_the_certificate_and_what_is_stapled_to_it() {
     let shown = &found["certificate_info"]["result"]["certificate_deployments"];
     assert_eq!(shown.as_array().unwrap().len(), 1, "one for everybody");
     let shown = &shown[0];
-    assert_eq!(
-        shown["leaf_certificate_subject_matches_hostname"], true,
-        "{shown}"
-    );
     assert_eq!(shown["verified_chain_has_sha1_signature"], false);
     assert_eq!(
         shown["ocsp_response"]["certificate_status"], "GOOD",

@@ -228,7 +228,9 @@ fn closed(frames: &[u8]) -> Option<u64> {
             // ACK: the largest, the delay, further ranges, the first, and two numbers for each further one.
             2 => {
                 let [_, _, ranges, _] = [field(), field(), field(), field()];
-                (0..2 * ranges).for_each(|_| drop(field()));
+                for _ in 0..2 * ranges {
+                    field();
+                }
             }
             // CRYPTO.
             6 => {
