@@ -16,7 +16,7 @@ use super::{Caudal, client, free_port, programs};
 pub(crate) const NAME: &str = "vod.example";
 
 /// For a client to do all that it is told.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(100);
 
 const SERIAL: u64 = 0x1001;
 
