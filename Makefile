@@ -34,6 +34,7 @@ loadtest: tools ## Viewers by k6, half a minute against a release build: loadtes
 compare: ## caudal beside nginx, Varnish and Caddy, 25 minutes: loadtest/compare/README.md
 	sh loadtest/compare/tools.sh
 	$(CARGO) build --release
+	$(CARGO) build --release --locked --manifest-path loadtest/h3load/Cargo.toml --target-dir "$${CARGO_TARGET_DIR:-target}/h3load"
 	python3 loadtest/compare $(ARGS)
 
 tools: ## What tests and lints run beside caudal, into .tools

@@ -26,6 +26,7 @@ need npm npm
 # A second opinion on secure links.
 need nginx nginx-light
 need openssl openssl
+need curl curl
 # The CloudFront Function runs in the relative of its own runtime.
 need njs njs
 need python3 python3
@@ -90,6 +91,15 @@ if [ "$(cat "$interop/.installed" 2>/dev/null)" != "$interop_tools" ]; then
     # shellcheck disable=SC2086 # a list of requirements
     "$interop/bin/pip" install --quiet --disable-pip-version-check $interop_tools
     printf '%s' "$interop_tools" >"$interop/.installed"
+fi
+# Other people's HTTP/3 client, and a judge of TLS: their pins are older again.
+transport_tools='aioquic==1.7.2 sslyze==6.3.1'
+transports=$tools/transports
+if [ "$(cat "$transports/.installed" 2>/dev/null)" != "$transport_tools" ]; then
+    python3 -m venv "$transports"
+    # shellcheck disable=SC2086 # a list of requirements
+    "$transports/bin/pip" install --quiet --disable-pip-version-check $transport_tools
+    printf '%s' "$transport_tools" >"$transports/.installed"
 fi
 theirs=tests/interop
 if ! cmp -s "$theirs/package-lock.json" "$theirs/node_modules/.installed"; then

@@ -35,6 +35,9 @@ class Scale:
     churn: int
     viewers: int
     viewing: float
+    slow: int
+    beset: int
+    hostile: int
 
 
 FULL = Scale(
@@ -47,6 +50,9 @@ FULL = Scale(
     churn=8 * store.GIB,
     viewers=10_000,
     viewing=20,
+    slow=2_000,
+    beset=1_000,
+    hostile=100,
 )
 QUICK = Scale(
     rounds=1,
@@ -58,6 +64,9 @@ QUICK = Scale(
     churn=store.GIB,
     viewers=1_000,
     viewing=8,
+    slow=200,
+    beset=100,
+    hostile=20,
 )
 
 

@@ -146,11 +146,17 @@ def _warm(bench: Bench, server: Server, size: str) -> None:
 def crowd(
     bench: Bench, server: Server, mode: str, path: str, *args: object, port: int | None = None
 ) -> Iterator[subprocess.Popen[str]]:
-    """Starts a crowd on the load generator's core. It is gone when the context ends."""
-    command = ["taskset", "-c", str(bench.load_core), sys.executable, str(CLIENT)]
+    """Starts a crowd. It is gone when the context ends."""
     what = [mode, str(port or server.place.port), path, *(str(arg) for arg in args)]
-    pipe = subprocess.PIPE
-    with subprocess.Popen([*command, *what], stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+    with beside(bench, [sys.executable, str(CLIENT), *what]) as process:
+        yield process
+
+
+@contextmanager
+def beside(bench: Bench, argv: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """Starts a client on the load generator's core. It is gone when the context ends."""
+    command, pipe = ["taskset", "-c", str(bench.load_core), *argv], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
         try:
             yield process
         finally:

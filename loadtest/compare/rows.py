@@ -11,8 +11,10 @@ from typing import Protocol
 from bench import Bench
 from crowds import Closed, Idle, Join, Watch
 from meter import Figures
+from quic import QuicHits, QuicIdle
 from secure import Handshakes, SecureHits, SecureIdle
 from servers import Room, Server
+from siege import Beset, HostileH2
 from store import KIB, MIB, SIZES
 from throughput import Churn, Cold, Hits, Mix
 
@@ -50,10 +52,13 @@ class Row:
 
 
 PER_REQUEST, PER_GIB = "cpu_us_per_request", "cpu_s_per_gib"
+PER_CONNECTION, PER_HOSTILE = "kib_per_connection", "kib_per_hostile"
 HITTERS = ("caudal", "nginx", "nginx-uncorked", "varnish", "caddy")
 IDLERS = ("caudal", "nginx", "varnish", "caddy")
 # Varnish has no TLS of its own.
 SECURE = ("caudal", "nginx", "caddy")
+# nginx has none before 1.25, Varnish none.
+QUIC = ("caudal", "caddy")
 CACHES = ("caudal", "nginx-slice", "nginx-whole", "varnish")
 
 
@@ -67,9 +72,18 @@ def _secure(size: str, h2: bool) -> Row:
     return Row(f"{over}-{size}", over, title, SECURE, SecureHits(size, h2), PER_REQUEST)
 
 
+def _quic(size: str) -> Row:
+    return Row(f"h3-{size}", "h3", f"hit over HTTP/3, {size[:-3]} {size[-3:]}", QUIC, QuicHits(size), PER_REQUEST)
+
+
 def _cold(size: str, ratio_of: str) -> Row:
     room = Room(objects=Room.memory_mib * MIB // SIZES[size])
     return Row(f"cold-{size}", "cold", f"cold miss, {size[:-3]} {size[-3:]}", CACHES, Cold(size), ratio_of, room=room)
+
+
+HOSTILE = "hostile HTTP/2 connections"
+# As many fields as caudal takes in one head, less those of every request.
+FITTING = 96
 
 
 # All from memory; each object once; the way of the world, over ten times what the cache holds.
@@ -92,6 +106,7 @@ ROWS = (
     Row("range-64KiB", "ranges", "64 KiB range of 64 MiB", HITTERS, Hits("64MiB", range=64 * KIB), PER_REQUEST),
     *(_secure(size, h2=False) for size in ("2KiB", "64KiB", "1MiB")),
     *(_secure(size, h2=True) for size in ("2KiB", "64KiB", "1MiB")),
+    *(_quic(size) for size in ("2KiB", "64KiB", "1MiB")),
     Row("handshake", "handshakes", "TLS handshake and a hit, 2 KiB", SECURE, Handshakes(), PER_REQUEST),
     _cold("64KiB", PER_REQUEST),
     _cold("1MiB", PER_GIB),
@@ -104,8 +119,9 @@ ROWS = (
         slow_store=True,
     ),
     Row("viewers", "viewers", "paced viewers, 512 KiB", HITTERS[:4], Watch(), PER_REQUEST, rounds=1),
-    Row("idle", "memory", "idle connections", IDLERS, Idle(), "kib_per_connection", rounds=1),
-    Row("idle-tls", "memory", "idle connections, TLS", SECURE, SecureIdle(), "kib_per_connection", rounds=1),
+    Row("idle", "memory", "idle connections", IDLERS, Idle(), PER_CONNECTION, rounds=1),
+    Row("idle-tls", "memory", "idle connections, TLS", SECURE, SecureIdle(), PER_CONNECTION, rounds=1),
+    Row("idle-quic", "memory", "idle connections, QUIC", QUIC, QuicIdle(), PER_CONNECTION, rounds=1),
     Row("closed", "memory", "after a crowd left", ("caudal",), Closed(), rounds=1),
     Row(
         "churn",
@@ -116,6 +132,9 @@ ROWS = (
         rounds=1,
         room=Room(CHURN_MEMORY_MIB),
     ),
+    Row("hostile-h2", "hostile", HOSTILE, SECURE, HostileH2(FITTING), PER_HOSTILE, rounds=1),
+    Row("hostile-h2-long", "hostile", f"{HOSTILE}, heads to the limit", SECURE, HostileH2(None), PER_HOSTILE, rounds=1),
+    Row("beset", "hostile", "viewers beside idle and slow connections", HITTERS[:2], Beset(), PER_REQUEST, rounds=1),
     *_placement("64KiB"),
     *_placement("1MiB"),
 )

@@ -112,6 +112,7 @@ KINDS = {
 PROGRAMS = {
     "caudal": Path(os.environ.get("CARGO_TARGET_DIR", REPO / "target"), "release", "caudal"),
     "caddy": REPO / ".tools/venv/bin/caddy",
+    "h3load": Path(os.environ.get("CARGO_TARGET_DIR", REPO / "target"), "h3load", "release", "h3load"),
 }
 
 
@@ -216,12 +217,13 @@ def await_listening(server: Server, errors: Path) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now, and that no client is given: those begin at 32768."""
+    """Ports that nobody listens on now, of TCP and of UDP, and that no client is given: those begin at 32768."""
     found: list[int] = []
     for port in random.sample(range(*PORTS), 50 * count):
-        with socket.socket() as held:
+        with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagrams:
             try:
-                held.bind(("127.0.0.1", port))
+                stream.bind(("127.0.0.1", port))
+                datagrams.bind(("127.0.0.1", port))
             except OSError:
                 continue
         found.append(port)

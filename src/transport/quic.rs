@@ -21,10 +21,12 @@ use super::turns::Turns;
 use super::{Limits, Listener, Open, Shared};
 use crate::exchange::{Answer, Peer, Secured};
 
+mod bounded;
 mod handshake;
 mod socket;
 mod stream;
 
+use bounded::Bounded;
 use handshake::Handshake;
 pub(super) use socket::{Place, places};
 
@@ -71,6 +73,8 @@ impl Listening {
             Err(error) => return tracing::error!(%error, "a socket for HTTP/3 is unusable"),
         };
         let mut guests = Guests::default();
+        // Each holds a place among all connections: who is not there at all must not shut out who is.
+        let unproven = MOST_UNPROVEN.min(shared.max_connections / 16);
         loop {
             let incoming = tokio::select! {
                 () = &mut begun => break,
@@ -78,7 +82,7 @@ impl Listening {
                 incoming = endpoint.accept() => incoming,
             };
             let Some(incoming) = incoming else { break };
-            if guests.handshaking.len() >= MOST_UNPROVEN && incoming.may_retry() {
+            if guests.handshaking.len() >= unproven && incoming.may_retry() {
                 let _ = incoming.retry();
                 continue;
             }
@@ -319,7 +323,7 @@ impl<A: Answer> Connection<A> {
         let _counted = Counted::new(self.shared.instruments.clone());
         let mut builder = h3::server::builder();
         builder.max_field_section_size(HEAD).send_grease(false);
-        let carried = h3_quinn::Connection::new(self.quic.clone());
+        let carried = Bounded::new(self.quic.clone());
         let Ok(mut h3) = builder.build::<_, Bytes>(carried).await else {
             return self.shared.instruments.transport.closed("malformed");
         };

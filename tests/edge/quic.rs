@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use crate::server::tls::{Authority, Pair, connect};
 use crate::server::{Scripted, Server, pattern, until, whole};
 
-const NAME: &str = "vod.example";
+pub(super) const NAME: &str = "vod.example";
 
 const LEN: usize = 9 << 20 | 4321;
 
@@ -22,7 +22,7 @@ fn object() -> Bytes {
 }
 
 /// A server with a listener for HTTP/3, its second.
-fn serving(more: &str) -> (Authority, Arc<Scripted>, Server) {
+pub(super) fn serving(more: &str) -> (Authority, Arc<Scripted>, Server) {
     let authority = Authority::new();
     authority.write_pair("edge", &authority.pair(&[NAME], 1));
     let storage = Arc::new(Scripted::default());
@@ -37,15 +37,15 @@ fn serving(more: &str) -> (Authority, Arc<Scripted>, Server) {
     (authority, storage, server)
 }
 
-struct Client {
+pub(super) struct Client {
     endpoint: quinn::Endpoint,
-    quic: quinn::Connection,
+    pub(super) quic: quinn::Connection,
     sender: h3::client::SendRequest<h3_quinn::OpenStreams, Bytes>,
     driver: JoinHandle<h3::error::ConnectionError>,
 }
 
 impl Client {
-    async fn connect(
+    pub(super) async fn connect(
         authority: &Authority,
         addr: SocketAddr,
         pair: Option<&Pair>,
@@ -74,7 +74,7 @@ impl Client {
         })
     }
 
-    async fn get(&mut self, path: &str) -> Result<(u16, HeaderMap, Vec<u8>), String> {
+    pub(super) async fn get(&mut self, path: &str) -> Result<(u16, HeaderMap, Vec<u8>), String> {
         self.get_with(path, async || {}).await
     }
 

@@ -20,18 +20,21 @@ export function waitingFor(what) {
   doing = what;
 }
 
-/** Starts Chromium. */
-export function launch({ modules, chromium: executablePath }) {
+/**
+ * Starts Chromium. It speaks no HTTP/3, and knows no name, but where `arguments` say otherwise: a flag of theirs replaces
+ * the same one here.
+ */
+export function launch({ modules, chromium: executablePath, arguments: more = [] }) {
   const { chromium } = createRequire(join(modules, "x"))("playwright-core");
-  return chromium.launch({
-    executablePath,
-    args: [
-      "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-      "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required",
-      // Nothing leaves the machine, whatever a page asks for.
-      "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-    ],
-  });
+  const usual = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required",
+    // Nothing leaves the machine, whatever a page asks for.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+  ];
+  const flag = (argument) => argument.split("=")[0].replace("--enable-", "--disable-");
+  const replaced = new Set(more.map(flag));
+  return chromium.launch({ executablePath, args: [...usual.filter((argument) => !replaced.has(flag(argument))), ...more] });
 }
 
 /** Serves `files`, `{path: [type, body]}`, on a port, 0 for any; resolves to the address. */

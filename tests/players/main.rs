@@ -11,6 +11,7 @@ use process::{Caudal, client, programs};
 #[path = "../process/mod.rs"]
 mod process;
 mod protected;
+mod protocols;
 
 /// Length of the demo title, in seconds, and its frames a second.
 const LENGTH: f64 = 30.0;

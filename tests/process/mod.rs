@@ -19,6 +19,7 @@ use serde_json::Value;
 pub(crate) mod client;
 pub(crate) mod moto;
 pub(crate) mod programs;
+pub(crate) mod site;
 
 /// For the process to start, to stop, and to write down what it did.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -56,7 +57,9 @@ impl Caudal {
             (line["message"] == "serving").then_some(line)
         });
         let listen = serving["listen"].as_str().unwrap();
-        let addr = listen.trim_matches(['[', ']']).parse().unwrap();
+        // The listener without TLS is the first of them.
+        let first = listen.trim_matches(['[', ']']).split(", ").next().unwrap();
+        let addr = first.parse().unwrap();
         let admin = serving["admin"].as_str().unwrap().parse().unwrap();
         Self::ready(process, out, err, addr, admin)
     }

@@ -16,12 +16,13 @@ use super::super::Limits;
 use super::super::exchange::refusal;
 use super::super::turns::{Turn, Turns};
 use super::super::urgency::{PRIORITY, Urgency};
+use super::bounded::{self, Bounded};
 use super::handshake::Handshake;
 use crate::exchange::{Answer, Body, Peer, Request, Response};
 use crate::telemetry::Instruments;
 
-type Quic = h3_quinn::Connection;
-type Stream = RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>;
+type Quic = Bounded<h3_quinn::Connection>;
+type Stream = RequestStream<bounded::Stream<h3_quinn::BidiStream<Bytes>>, Bytes>;
 
 /// Who asks, and what bounds them.
 pub(super) struct Asked {

@@ -16,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 pub(crate) mod h2;
+pub(crate) mod initial;
 pub(crate) mod scripted;
 pub(crate) mod tls;
 
