@@ -15,6 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "tests/players/play.mjs"
 # The script gives up by itself before.
 PATIENCE = 120
+# A hole is as long as a segment, 4 s. Less is the clock of a busy machine, seen at six times the pace.
+HOLE = 3.0
 
 
 def play(player: str, manifest: str, modules: Path, screenshot: Path | None = None) -> dict[str, Any]:
@@ -47,6 +49,6 @@ def judge(seen: dict[str, Any], seconds: float, renditions: int) -> list[str]:
         wrong.append(f"it lasts {seen['duration']} s instead of {seconds} s")
     if seen["renditions"] != renditions:
         wrong.append(f"{seen['renditions']} renditions instead of {renditions}")
-    if seen["leap"] > 1.0:
+    if seen["leap"] > HOLE:
         wrong.append(f"{seen['leap']:.1f} s were leapt over")
     return wrong

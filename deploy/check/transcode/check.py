@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 import threading
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -24,6 +22,7 @@ sys.path[:0] = [str(ROOT / "deploy/platform"), str(Path(__file__).parent)]
 from browser import judge, play  # noqa: E402
 from processes import Failed, Processes, caudal, free_ports  # noqa: E402
 from runtime_api import RuntimeApi  # noqa: E402
+from tally import Tally, command  # noqa: E402
 
 SOURCE = ROOT / "deploy/transcode"
 TOOLS = ROOT / os.environ.get("TEST_TOOLS", ".tools") / "deploy/transcode"
@@ -31,38 +30,6 @@ BIN = TOOLS / "venv/bin"
 SECONDS, SIZES = 12, {"v360": "640x360", "v240": "426x240"}
 # What a busy machine may take to encode the clip.
 ENCODING = 150.0
-
-Check = Callable[[], str]
-
-
-class Tally:
-    """One line a check, and the sum."""
-
-    def __init__(self) -> None:
-        self.passed, self.failed = 0, 0
-
-    def check(self, what: str, check: Callable[[], object]) -> None:
-        """Runs one; AssertionError and the like are why it fails."""
-        try:
-            check()
-        except (AssertionError, Failed, OSError, ValueError, KeyError, IndexError, ClientError) as error:
-            self.failed += 1
-            print(f"FAIL  {what}: {str(error) or repr(error)}", flush=True)
-        else:
-            self.passed += 1
-            print(f"ok    {what}", flush=True)
-
-
-def command(*words: str | Path, cwd: Path = ROOT, **env: str) -> str:
-    """Runs a program; what it says where it fails is why."""
-    said = subprocess.run(
-        [str(word) for word in words], cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True, check=False
-    )
-    if said.returncode != 0:
-        raise AssertionError(
-            f"{Path(words[0]).name} ended with {said.returncode}\n{said.stdout[-3000:]}{said.stderr[-3000:]}"
-        )
-    return said.stdout + said.stderr
 
 
 def unit_tests() -> None:
@@ -294,8 +261,7 @@ def main() -> None:
         tally.check("thumbnails lie where their track says", lambda: thumbnails(scene))
         tally.check("Chromium plays HLS to the end", lambda: plays(scene, "master.m3u8"))
         tally.check("Chromium plays DASH to the end", lambda: plays(scene, "manifest.mpd"))
-    print(f"transcode: {tally.passed} passed, {tally.failed} failed")
-    sys.exit(bool(tally.failed))
+    sys.exit(tally.end("transcode"))
 
 
 if __name__ == "__main__":

@@ -23,9 +23,9 @@ if [ -n "$missing" ]; then
     if ! [ "$(id -u)" = 0 ] || ! command -v apt-get >/dev/null 2>&1; then
         fail "these Debian packages are missing, install them or their like:$missing"
     fi
-    apt-get update
+    apt-get -o DPkg::Lock::Timeout=300 update
     # shellcheck disable=SC2086 # a list of packages
-    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing
+    DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends $missing
 fi
 
 # Beside what the function runs on: a store, and what judges the code and the Dockerfile.
