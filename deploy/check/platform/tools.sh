@@ -14,6 +14,7 @@ need() {
     command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
 }
 need nginx nginx-light
+need openssl openssl
 need prometheus prometheus
 need promtool prometheus
 need prometheus-alertmanager prometheus-alertmanager
