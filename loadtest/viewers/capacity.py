@@ -188,12 +188,16 @@ def prices(sizes: list[Size], inputs: dict[str, Any]) -> str:
     price = inputs["price"]
     tiers = ", ".join(f"{tb:,} TB at ${each}" if tb else f"the rest at ${each}" for tb, each in price["cloudfront_tb"])
     prefixes = math.ceil(max(s.s3_gets for s in sizes) / S3_GETS)
-    return (
-        f"Prices are list prices of us-east-1 as of {price['as_of']}, to be replaced by yours: a node ${price['node_hour']} an hour;"
-        f" the load balancer ${price['balancer_hour']} an hour and ${price['balancer_gb']} a GB; 1,000 GETs ${price['s3_get_1000']};"
-        f" CloudFront a GB: {tiers}; 10,000 requests ${price['cloudfront_request_10000']}. S3 answers {S3_GETS:,} GETs a second and"
-        f" prefix: {'one prefix is enough for all of these' if prefixes == 1 else f'the largest needs {prefixes} prefixes'}."
-    )
+    sentences = [
+        f"Prices are list prices of us-east-1 as of {price['as_of']}, to be replaced by yours.",
+        f"A node costs ${price['node_hour']} an hour;",
+        f"the load balancer ${price['balancer_hour']} an hour and ${price['balancer_gb']} a GB;",
+        f"1,000 GETs of S3 ${price['s3_get_1000']}; 10,000 requests to CloudFront ${price['cloudfront_request_10000']};",
+        f"a GB of CloudFront to viewers, in a month: {tiers}.",
+        f"S3 answers {S3_GETS:,} GETs a second and prefix:",
+        "one prefix is enough for all of these." if prefixes == 1 else f"the largest needs {prefixes} prefixes.",
+    ]
+    return "\n".join(sentences)
 
 
 def main() -> int:

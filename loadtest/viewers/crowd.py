@@ -29,7 +29,7 @@ from titles import File, Title, Track
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "compare"))
 
-from client import IP_BIND_ADDRESS_NO_PORT, PATIENCE, PER_SOURCE, Connection, Wrong, percentile, request_for  # noqa: E402
+from client import IP_BIND_ADDRESS_NO_PORT, PATIENCE, PER_SOURCE, Connection, Wrong, percentile, request_for
 
 SWITCHES = 0.1
 # Segments that are got before the first is over.

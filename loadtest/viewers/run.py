@@ -22,7 +22,6 @@ import tempfile
 import time
 import urllib.request
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,30 +30,19 @@ ROOT = HERE.parents[1]
 sys.path.append(str(HERE.parent / "compare"))
 
 import procs  # noqa: E402
-import report  # noqa: E402
 import servers  # noqa: E402
 import titles  # noqa: E402
 from certificate import make_certificate  # noqa: E402
 from meter import Watch  # noqa: E402
 from misbehaved import Misbehaved  # noqa: E402
 from servers import Place, Server  # noqa: E402
+from tables import Form, page, table  # noqa: E402
 
 SOURCE = ROOT / "src/demo/title"
 TITLES = 20
 MEMORY_MIB = 512
 # What a viewer takes of descriptors, on either side, and what the rest of a process does.
 SPARE = 500
-# How late the viewers' own process may ask (p99) before its figures say more of it than of caudal.
-LATE_MS = 50.0
-
-
-@dataclass(frozen=True)
-class Form:
-    """How many, how long."""
-
-    viewers: int
-    ramp: float
-    seconds: float
 
 
 FULL, SHORT = Form(10_000, 30, 90), Form(500, 3, 12)
@@ -80,11 +68,11 @@ def main() -> None:
     load = os.getloadavg()[0]
     figures = measure(form, (options.server_core, options.load_core))
     figures["load_before"] = load
-    table = tell(form, figures)
-    print(table, flush=True)
+    figures["memory_mib"], figures["titles"] = MEMORY_MIB, TITLES
+    print(table(figures), flush=True)
     judge(figures)
     if form == FULL:
-        (HERE / "RESULTS.md").write_text(page(form, figures, table))
+        (HERE / "RESULTS.md").write_text(page(form, figures))
 
 
 def arguments() -> argparse.Namespace:
@@ -184,67 +172,6 @@ def judge(figures: dict[str, Any]) -> None:
         wrong.append(f"caudal counts {status['errors']} errors")
     if wrong:
         raise Failed("\n".join(wrong))
-
-
-def tell(form: Form, f: dict[str, Any]) -> str:
-    """The table."""
-    status = f["status"]
-    rows = [
-        ("viewers at once", f"{f['viewers']:,}"),
-        (
-            "requests",
-            f"{f['requests']:,} ({f['requests'] / f['seconds']:,.0f}/s): {f['playlists']:,} playlists, {f['inits']:,} init segments, {f['segments']:,} segments",
-        ),
-        ("titles begun", f"{f['starts']:,}"),
-        ("sent", f"{f['bytes'] / (1 << 30):.1f} GiB, {f['bytes'] * 8 / f['seconds'] / 1e9:.2f} Gbit/s"),
-        ("errors, stalls", f"{f['errors']}, {f['stalls']}"),
-        ("first byte p50 / p95 / p99", _ms(f, "first_byte")),
-        ("of segments alone", _ms(f, "segment")),
-        ("startup p50 / p95 / p99", _ms(f, "startup")),
-        ("hits, misses, joined", f"{status['hits']:,}, {status['misses']:,}, {status['coalesced']:,}"),
-        (
-            "caudal's CPU",
-            f"{f['cpu'] / f['wall'] * 100:.0f} % of a core; {f['cpu_us_per_request']:.0f} µs a request, {f['cpu_s_per_gib']:.2f} s a GiB",
-        ),
-        ("caudal's memory, most", f"{f['peak_rss'] / (1 << 20):.0f} MiB, {MEMORY_MIB} MiB of cache allowed"),
-        ("access log", f"{f['logged']:,} lines, {f['log_bytes'] / (1 << 20):.0f} MiB"),
-        ("viewers' process late by, p99", f"{f['late_p99_ms']:.1f} ms"),
-        ("of caudal's core to others", f"{f['foreign'] * 100:.1f} %; load {f['load_before']:.1f} before"),
-    ]
-    return "\n".join(["| figure | measured |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
-
-
-def _ms(figures: dict[str, Any], name: str) -> str:
-    values = [figures[f"{name}_p{percent}_ms"] for percent in (50, 95, 99)]
-    return " / ".join("–" if value is None else f"{value:.2f}" for value in values) + " ms"
-
-
-def page(form: Form, figures: dict[str, Any], table: str) -> str:
-    """RESULTS.md."""
-    noise = "The machine was quiet."
-    if figures["foreign"] > 0.1 or figures["late_p99_ms"] > LATE_MS:
-        noise = (
-            "**The machine was busy with other work**, which is in the times above: the viewers' process was late by itself, and"
-            " caudal had to share its core. CPU, errors and memory are little touched by that."
-        )
-    machine = f"{report._cpu()}, {os.cpu_count()} cores, {report._memory_gib():.0f} GiB; Linux {os.uname().release}"
-    return "\n".join(
-        [
-            f"# {form.viewers:,} viewers",
-            "",
-            f"Made by `loadtest/viewers/run.py` on {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC. What it does is in the"
-            " [README](README.md).",
-            "",
-            f"- Machine: {machine}",
-            f"- {servers.program('caudal').rsplit('/', 1)[1]} {servers.versions(['caudal'])['caudal']}, one core, from a cold cache;"
-            f" {TITLES} titles; {form.ramp:.0f} s to join, {form.seconds:.0f} s in all",
-            "",
-            table,
-            "",
-            noise,
-            "",
-        ]
-    )
 
 
 if __name__ == "__main__":

@@ -154,7 +154,12 @@ def main() -> int:
     """All checks, in order."""
     rules = Path(sys.argv[sys.argv.index("--rules") + 1]).resolve() if "--rules" in sys.argv else RULES
     tally = Tally()
-    folders = [ROOT / "deploy/platform", ROOT / "deploy/check/platform", ROOT / "deploy/check/transcode"]
+    folders = [
+        ROOT / "deploy/platform",
+        ROOT / "deploy/check/platform",
+        ROOT / "deploy/check/transcode",
+        ROOT / "loadtest/viewers",
+    ]
     tally.check(
         "ruff: the platform's scripts", lambda: command(BIN / "ruff", "check", "--quiet", "--config", RULE, *folders)
     )
