@@ -36,6 +36,8 @@ def main() -> int:
     options = arguments()
     # However it is asked to end, what it started ends with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("up.py: stopped"))
+    # A shell that starts it in the background would have it ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     ports = Ports.free() if options.free or options.check else Ports()
     ports.must_be_free()
     with tempfile.TemporaryDirectory(prefix="caudal-platform.") as folder, Processes(Path(folder)) as processes:

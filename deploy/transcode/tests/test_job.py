@@ -14,6 +14,7 @@ from typing import Any
 from unittest.mock import patch
 
 from moto.server import ThreadedMotoServer
+
 from transcode import handler, job, store
 from transcode.events import Upload
 from transcode.refusal import Refused, Superseded
