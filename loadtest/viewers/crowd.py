@@ -241,6 +241,7 @@ def figures(crowd: Crowd, seconds: float) -> dict[str, object]:
     ):
         # Where nothing came there is nothing to tell.
         said |= {f"{name}_p{percent}_ms": percentile(values, percent) if values else None for percent in (50, 95, 99)}
+    said["crowd_cpu"] = time.process_time()
     said["late_p99_ms"] = percentile(seen.late, 99)
     return said
 

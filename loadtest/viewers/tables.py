@@ -17,8 +17,8 @@ MIB, GIB = 1 << 20, 1 << 30
 FOREIGN = 0.1
 LATE_MS = 50.0
 BUSY = (
-    "**The machine was busy with other work**, which is in the times: the viewers' process was late by itself, and caudal had"
-    " to share its core. Errors, memory and, but for caches that others emptied, CPU are not touched by that."
+    "**The machine was busy with other work**, which is in the times: the viewers' process was late by itself, or caudal had"
+    " to share its core. Errors and memory are not touched by that; CPU is by as much as others emptied its caches."
 )
 
 
@@ -49,7 +49,10 @@ def table(f: dict[str, Any]) -> str:
         ("caudal's CPU", f"{f['cpu'] / f['wall'] * 100:.0f} % of a core; {costs}"),
         ("caudal's memory, most", f"{f['peak_rss'] / MIB:.0f} MiB, with {f['memory_mib']} MiB of cache allowed"),
         ("access log", f"{f['logged']:,} lines, {f['log_bytes'] / MIB:.0f} MiB"),
-        ("viewers' process late by, p99", f"{f['late_p99_ms']:.1f} ms"),
+        (
+            "viewers' process",
+            f"{f['crowd_cpu'] / f['seconds'] * 100:.0f} % of a core; late by {f['late_p99_ms']:.1f} ms (p99)",
+        ),
         (
             "of caudal's core to others",
             f"{f['foreign'] * 100:.1f} %; load of the machine before {f['load_before']:.1f}",
@@ -68,6 +71,8 @@ def page(form: Form, figures: dict[str, Any]) -> str:
     busy = figures["foreign"] > FOREIGN or figures["late_p99_ms"] > LATE_MS
     made = time.strftime("%Y-%m-%d %H:%M", time.gmtime())
     scale = f"{figures['titles']} titles; {form.ramp:.0f} s to join, {form.seconds:.0f} s in all"
+    # Before others on a machine that has others: that changes what the times mean.
+    scale += "; before others, by `chrt --rr 1`" if os.sched_getscheduler(0) == os.SCHED_RR else ""
     return f"""# {form.viewers:,} viewers
 
 Made by `loadtest/viewers/run.py` on {made} UTC. What it does is in the [README](README.md).
