@@ -131,6 +131,16 @@ class Jobs(unittest.TestCase):
             image = block.splitlines()[1].partition("#")[0]
             self.assertIn(f"{home}/{image}", keys)
 
+    def test_sound_ends_with_the_picture_and_not_after_it(self) -> None:
+        made = self.run_job(self.upload("uploads/one.mp4", self.file.read_bytes()))
+        ends = {}
+        for track in ("v180", "a1"):
+            playlist = self.get(f"titles/one/{made.version}/{track}/index.m3u8")
+            ends[track] = sum(float(line[8:-1]) for line in playlist.splitlines() if line.startswith("#EXTINF:"))
+        self.assertEqual(ends["v180"], 5)
+        self.assertLessEqual(ends["a1"], 5)
+        self.assertGreater(ends["a1"], 5 - 2 * 1024 / 48_000)
+
     def test_objects_carry_what_caudal_would_say_of_them(self) -> None:
         self.run_job(self.upload("uploads/one.mp4", self.file.read_bytes()))
         freshness = tomllib.loads(REFERENCE.read_text())["freshness"]

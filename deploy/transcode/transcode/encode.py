@@ -16,9 +16,9 @@ from .thumbnails import Sheet
 
 SOUND_KBPS = 128
 SOUND_RATE = 48_000
-# What the AAC encoder puts before the first sample. As much of the source's beginning is left out, so that sound and
-# picture stay together without an edit list.
-PRIMING = 1024
+# Samples of a frame of AAC; the encoder puts one of silence before the first. As much of the source's beginning is left
+# out, so that sound and picture stay together without an edit list.
+FRAME = 1024
 # Lines of what ffmpeg says that are worth telling.
 TELL = 3
 
@@ -88,7 +88,7 @@ def command(plan: Plan, out: Path) -> list[str]:
             *_segments(plan.cut, out / rung.name),
         ]
     for name in plan.sounds:
-        words += ["-map", f"[{name}]", *_limits(source), *EXACT, "-c:a", "aac", "-b:a", f"{SOUND_KBPS}k", "-ac", "2"]
+        words += ["-map", f"[{name}]", *EXACT, "-c:a", "aac", "-b:a", f"{SOUND_KBPS}k", "-ac", "2"]
         words += _segments(plan.cut, out / name)
     words += ["-map", "[thumbs]", *_limits(source), *EXACT, "-fps_mode", "vfr", "-c:v", "mjpeg", "-q:v", "5"]
     return [*words, "-f", "image2", "-start_number", "1", str(out / "thumbs/%d.jpg")]
@@ -112,8 +112,14 @@ def _filters(plan: Plan) -> list[str]:
     chain.append(f"[thumbs-in]{every},{tiles}[thumbs]")
     for name, sound in zip(plan.sounds, source.sounds, strict=True):
         steady = f"aresample={SOUND_RATE}:async=1:first_pts=0,apad"
-        chain.append(f"[0:{sound.index}]{steady},atrim=start_sample={PRIMING},asetpts=PTS-STARTPTS[{name}]")
+        part = f"atrim=start_sample={FRAME}:end_sample={_whole_frames(source)}"
+        chain.append(f"[0:{sound.index}]{steady},{part},asetpts=PTS-STARTPTS[{name}]")
     return chain
+
+
+def _whole_frames(source: Source) -> int:
+    """Samples of as many frames as the title has time for. Sound that ends after the picture makes players wait for it."""
+    return int(source.seconds * SOUND_RATE) // FRAME * FRAME
 
 
 def _limits(source: Source) -> list[str]:

@@ -79,7 +79,7 @@ class Title:
 
     @property
     def seconds(self) -> Fraction:
-        """As long as the picture: sound ends within its last frame of AAC, 21 ms, later."""
+        """As long as the picture: sound ends with its last whole frame before that."""
         return self.pictures[0][1].seconds
 
     @property
