@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test lint check-deploy fuzz bench loadtest compare tools help
+.PHONY: demo test lint check-deploy fuzz bench loadtest compare platform tools help
 
 demo: ## Play the sample title carried in the binary: prints the address of a player page
 	$(CARGO) run --release -- demo
@@ -36,6 +36,11 @@ compare: ## caudal beside nginx, Varnish and Caddy, 25 minutes: loadtest/compare
 	$(CARGO) build --release
 	$(CARGO) build --release --locked --manifest-path loadtest/h3load/Cargo.toml --target-dir "$${CARGO_TARGET_DIR:-target}/h3load"
 	python3 loadtest/compare $(ARGS)
+
+platform: ## Store, caudal, nginx as the CDN, Prometheus, Alertmanager on this machine: docs/platform.md
+	sh deploy/check/platform/tools.sh
+	$(CARGO) build --release
+	deploy/platform/up.py $(ARGS)
 
 tools: ## What tests and lints run beside caudal, into .tools
 	sh tests/tools.sh
