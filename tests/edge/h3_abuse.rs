@@ -172,13 +172,16 @@ async fn a_control_stream_is_there_for_as_long_as_the_connection_is() {
     assert_eq!(server.metric(malformed).await, 2.0);
 }
 
+/// Streams by what each of them begins with, and what is said on it.
+type Said = Vec<(u64, Vec<u8>)>;
+
 /// Of what a client may not say on its control stream, and of streams that it may not open.
 #[tokio::test]
 async fn what_must_not_be_said_ends_the_connection_with_its_code() {
     let (authority, _storage, server) = serving("");
     let settings = frame(SETTINGS, &[]);
     let then = |more: Vec<u8>| [settings.clone(), more].concat();
-    let wrong: [(&str, Vec<(u64, Vec<u8>)>, u64); 8] = [
+    let wrong: [(&str, Said, u64); 8] = [
         (
             "no settings first",
             vec![(CONTROL, frame(GOAWAY, &[0]))],
