@@ -36,6 +36,10 @@ class Prometheus:
     def rules(self) -> list[dict]:
         return self._get("rules")["groups"]
 
+    def metadata(self) -> dict[str, str]:
+        """Metrics, and their types."""
+        return {name: said[0]["type"] for name, said in self._get("metadata").items()}
+
     def has_data(self, expr: str, *, instant: bool) -> bool:
         """Whether there is a figure in it, of the last half minute, that is a number."""
         end = time.time()

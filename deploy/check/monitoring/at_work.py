@@ -17,8 +17,7 @@ MAY_BE_EMPTY: dict[str, str] = {}
 WARM = 45  # seconds of load before anything is asked: two sessions of a player, and a rate over 15 s
 
 
-def check(report: Report, stack: Stack) -> None:
-    prometheus = Prometheus(stack.prometheus)
+def check(report: Report, stack: Stack, prometheus: Prometheus) -> None:
     with report.check(f"viewers are served for {WARM} s, certificates and lists change, and a configuration is refused"):
         time.sleep(WARM - 20)
         disturb(stack)

@@ -6,33 +6,29 @@ Everything else passes through as it is. It is also the machine's role: /credent
 import asyncio
 import json
 import random
-import threading
 from datetime import UTC, datetime, timedelta
 
+from background import Background
+
 SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+UNAVAILABLE = b"<Error><Code>ServiceUnavailable</Code><Message>Please try again.</Message></Error>"
 PROBE = b".caudal-probe"  # readiness asks for it: it fails only when everything does
 
 
 class BadStorage:
     def __init__(self, upstream: int):
-        self.upstream, self.is_gone, self.port = upstream, False, 0
+        self.upstream, self.is_gone = upstream, False
         self.chance = random.Random(6)
-        self.loop = asyncio.new_event_loop()
-        started = threading.Event()
-        self.thread = threading.Thread(target=self._run, args=(started,), daemon=True)
-        self.thread.start()
-        started.wait(10)
+        self.background = Background()
+        self.server = self.background.run(self._listen())
+        self.port = self.server.sockets[0].getsockname()[1]
+
+    async def _listen(self) -> asyncio.Server:
+        return await asyncio.start_server(self._connection, "127.0.0.1", 0)
 
     def end(self) -> None:
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(5)
-
-    def _run(self, started: threading.Event) -> None:
-        asyncio.set_event_loop(self.loop)
-        server = self.loop.run_until_complete(asyncio.start_server(self._connection, "127.0.0.1", 0))
-        self.port = server.sockets[0].getsockname()[1]
-        started.set()
-        self.loop.run_forever()
+        self.background.loop.call_soon_threadsafe(self.server.close)
+        self.background.end()
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -50,7 +46,7 @@ class BadStorage:
         if target == b"/credentials":
             return await answer(writer, b"200 OK", b"application/json", credentials())
         if self.is_gone:
-            return await answer(writer, b"503 Service Unavailable", b"application/xml", SLOW_DOWN.replace(b"SlowDown", b"ServiceUnavailable"))
+            return await answer(writer, b"503 Service Unavailable", b"application/xml", UNAVAILABLE)
         # moto takes some milliseconds, S3 some dozens.
         await asyncio.sleep(self.chance.lognormvariate(-3.6, 0.6))
         luck = 1.0 if PROBE in target else self.chance.random()

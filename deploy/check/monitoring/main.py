@@ -14,6 +14,7 @@ import dashboards
 import elk
 import rules
 import runbooks
+from asking import Prometheus
 from report import Report
 from stack import Stack
 
@@ -23,8 +24,9 @@ def main() -> None:
     for part in (rules, runbooks, alertmanager, dashboards, elk, cloudwatch):
         part.check(report)
     with report.check("caudal, its storage, Prometheus, Alertmanager and viewers start"), Stack() as stack:
-        at_work.check(report, stack)
-        cloudwatch.check_names(report, stack)
+        prometheus = Prometheus(stack.prometheus)
+        at_work.check(report, stack, prometheus)
+        cloudwatch.check_names(report, prometheus)
         elk.check_lines(report, stack.access_log())
     sys.exit(report.close())
 

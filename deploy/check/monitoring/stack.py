@@ -43,6 +43,7 @@ fresh = "2s"
 stale_while_revalidate = "2s"
 [viewer]
 reload = "2s"
+trusted_peers = ["127.0.0.1/32"]
 [key.viewers-1]
 secret = "env:VIEWER_KEY"
 algorithm = "HS256"
