@@ -7,6 +7,7 @@ import threading
 class Background:
     def __init__(self):
         self.loop = asyncio.new_event_loop()
+        self.tasks: list[asyncio.Task] = []  # the loop itself would forget them
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
 
@@ -16,7 +17,7 @@ class Background:
 
     def begin(self, coroutine) -> None:
         """Does not wait for it."""
-        asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        self.loop.call_soon_threadsafe(lambda: self.tasks.append(self.loop.create_task(coroutine)))
 
     def end(self) -> None:
         self.run(self._cancel())

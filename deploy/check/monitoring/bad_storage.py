@@ -34,8 +34,8 @@ class BadStorage:
         try:
             while await self._request(reader, writer):
                 pass
-        except (OSError, asyncio.IncompleteReadError):
-            pass
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # the peer left, or we do
         finally:
             writer.close()
 

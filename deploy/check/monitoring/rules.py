@@ -1,17 +1,20 @@
 """Prometheus's rules: well-formed, and each of them tested, firing and not.
 
-That a test stands in a file proves nothing by itself. So all rules are broken on purpose, in four ways, and for each rule a
-test of its own has to notice: alerts that never fire, alerts that always do, and records that are gone or doubled.
+That a test stands in a file proves nothing by itself. So all rules are broken on purpose, twice, and for each rule a test of
+its own has to notice: alerts that never fire and records that are gone, then alerts that always fire and records that are
+wrong. An alert is judged by its own expression then, whatever became of the records it asks.
 """
 
+import os
 import re
 import shutil
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import yaml
-from report import MONITORING, Report, Wrong, ask, none_of
+from report import MONITORING, Report, ask, none_of
 
 PROMETHEUS = MONITORING / "prometheus"
 
@@ -36,19 +39,22 @@ def check(report: Report) -> None:
         ask("promtool", "check", "config", PROMETHEUS / "prometheus.yml")
         ask("promtool", "check", "rules", "--lint=all", "--lint-fatal", *(PROMETHEUS / "rules").glob("*.yml"))
     with report.check(f"the rules do what {len(tests)} files of tests say"):
-        ask("promtool", "test", "rules", *tests)
+        failed = [said for code, said in tested(PROMETHEUS) if code != 0]
+        none_of([" | ".join(line.strip() for line in said.splitlines() if line.strip())[:600] for said in failed])
     with report.check("every alert has a severity, words for people, and a name of ours"):
         none_of([problem for rule in alerts() for problem in flaws(rule)])
     names = {rule["alert"] for rule in alerts()}
-    with report.check(f"a test notices where one of {len(names)} alerts never fires"):
-        unnoticed(names, broken_by(lambda rule: rule | {"expr": "vector(1) > 1"} if "alert" in rule else rule))
-    with report.check(f"a test notices where one of {len(names - ALWAYS)} alerts fires for nothing"):
-        unnoticed(names - ALWAYS, broken_by(lambda rule: rule | {"expr": "vector(1)", "for": "0s"} if "alert" in rule else rule))
     records = {rule["record"] for rule in every() if "record" in rule}
-    with report.check(f"a test notices where one of {len(records)} recorded names is missing"):
-        unnoticed(records, broken_by(lambda rule: rule | {"expr": "vector(1) > 1"} if "record" in rule else rule))
-    with report.check("a test notices where a recorded figure is twice what it should be"):
-        unnoticed(records, broken_by(lambda rule: rule | {"expr": f"2 * ({rule['expr']})"} if "record" in rule else rule))
+    with report.check(f"tests notice where one of {len(names)} alerts never fires, or one of {len(records)} records is gone"):
+        said = broken_by(lambda rule: rule | {"expr": "vector(1) > 1"})
+        unnoticed(names | records, said)
+    with report.check(f"tests notice where one of {len(names - ALWAYS)} alerts fires for nothing, or a record is off by one"):
+        said = broken_by(lambda rule: rule | ({"expr": "vector(1)", "for": "0s"} if "alert" in rule else off_by_one(rule)))
+        unnoticed((names - ALWAYS) | records, said)
+
+
+def off_by_one(rule: dict) -> dict:
+    return {"expr": f"1 + ({rule['expr']})"}
 
 
 def flaws(rule: dict) -> list[str]:
@@ -72,14 +78,21 @@ def broken_by(change) -> str:
             for group in parsed["groups"]:
                 group["rules"] = [change(rule) for rule in group["rules"]]
             file.write_text(yaml.safe_dump(parsed))
-        tests = sorted((copy / "tests").glob("*.yml"))
-        done = subprocess.run(["promtool", "test", "rules", *tests], capture_output=True, text=True, check=False)
-        if done.returncode == 0:
-            raise Wrong("promtool finds nothing wrong with rules that are all broken")
-        return done.stdout + done.stderr
+        return "".join(said for _, said in tested(copy))
+
+
+def tested(prometheus: Path) -> list[tuple[int, str]]:
+    """What promtool says of each file of tests: its exit code, and its words."""
+
+    def one(file: Path) -> tuple[int, str]:
+        done = subprocess.run(["promtool", "test", "rules", file], capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(one, sorted((prometheus / "tests").glob("*.yml"))))
 
 
 def unnoticed(names: set[str], said: str) -> None:
-    """Wrong where a test of one of `names` did not fail: promtool names the alert, or the expression, of those that did."""
+    """Wrong where no test of one of `names` failed: promtool names the alert, or the expression, of those that did."""
     noticed = set(re.findall(r"alertname: (\w+)", said)) | set(re.findall(r'expr: "([\w:]+)"', said))
     none_of([f"{name} is broken and no test of it fails" for name in sorted(names - noticed)])
