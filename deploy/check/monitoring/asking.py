@@ -41,9 +41,9 @@ class Prometheus:
         return {name: said[0]["type"] for name, said in self._get("metadata").items()}
 
     def has_data(self, expr: str, *, instant: bool) -> bool:
-        """Whether there is a figure in it, of the last half minute, that is a number."""
+        """Whether there is a figure in it, of the last 45 seconds, that is a number."""
         end = time.time()
-        series = self.now(expr) if instant else self.over(expr, end - 30, end, 5)
+        series = self.now(expr) if instant else self.over(expr, end - 45, end, 5)
         values = [value for one in series for _, value in (one.get("values") or [one["value"]])]
         return any(not math.isnan(float(value)) for value in values)
 
@@ -56,7 +56,22 @@ class Prometheus:
             time.sleep(0.5)
 
 
-def filled_in(expr: str, rate_interval: str, **chosen: str) -> str:
-    """A dashboard's query with its variables in their places; what is not chosen is all."""
+def filled_in(expr: str, rate_interval: str, chosen: dict[str, list[str]]) -> str:
+    """A dashboard's query with its variables in their places, as Grafana puts them where several are chosen."""
     expr = expr.replace("$__rate_interval", rate_interval)
-    return re.sub(r"\$(\w+)", lambda found: chosen.get(found[1], ".*"), expr)
+    return re.sub(r"\$(\w+)", lambda found: "|".join(quoted(one) for one in chosen[found[1]]), expr)
+
+
+def quoted(value: str) -> str:
+    """Literally, within a regular expression within a string."""
+    return re.sub(r"([.*+?^${}()|\[\]\\])", r"\\\\\1", value)
+
+
+def choices(prometheus: Prometheus, dashboard: dict) -> dict[str, list[str]]:
+    """All that one may choose for each of its variables, by name."""
+    found: dict[str, list[str]] = {}
+    for variable in dashboard["templating"]["list"]:
+        if variable["type"] == "query":
+            metric, label = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"]["query"]).groups()
+            found[variable["name"]] = prometheus.values_of(label, filled_in(metric, "", found))
+    return found

@@ -7,7 +7,7 @@ import urllib.request
 
 import dashboards
 import rules
-from asking import Prometheus, filled_in
+from asking import Prometheus, choices, filled_in
 from report import Report, Wrong, none_of
 from stack import Stack
 
@@ -23,12 +23,13 @@ def check(report: Report, stack: Stack, prometheus: Prometheus) -> None:
         disturb(stack)
         time.sleep(20)
     for name, dashboard in dashboards.every().items():
+        chosen = choices(prometheus, dashboard)
+        with report.check(f"each variable of {name} has values: {', '.join(chosen)}"):
+            none_of([f"${one} has none" for one, values in chosen.items() if not values])
         asked = [(panel["title"], target) for panel in dashboard["panels"] for target in panel["targets"]]
         with report.check(f"each of {len(asked)} queries of {name} returns data"):
-            none_of([f"{title} ({target['refId']}): {empty(prometheus, target)}" for title, target in asked
-                     if empty(prometheus, target)])  # fmt: skip
-        with report.check(f"each variable of {name} has values"):
-            none_of([f"${one['name']} has none" for one in dashboard["templating"]["list"] if not choices(prometheus, one)])
+            answers = [(title, empty(prometheus, target, chosen)) for title, target in asked]
+            none_of([f"{title}: {why}" for title, why in answers if why])
     with report.check("every metric that a rule names exists"):
         known = set(prometheus.values_of("__name__", ""))
         none_of([f"{name}: no such metric" for name in sorted(named() - known)])
@@ -61,20 +62,12 @@ def reload(stack: Stack, process: int, *, refused: bool = False) -> None:
             raise Wrong("a wrong configuration is taken")
 
 
-def empty(prometheus: Prometheus, target: dict) -> str:
+def empty(prometheus: Prometheus, target: dict, chosen: dict[str, list[str]]) -> str:
     """The query, where it returns nothing and may not; else nothing."""
-    expr = filled_in(target["expr"], "15s")
+    expr = filled_in(target["expr"], "15s", chosen)
     if target["expr"] in MAY_BE_EMPTY or prometheus.has_data(expr, instant=target["instant"]):
         return ""
     return f"nothing for {expr}"
-
-
-def choices(prometheus: Prometheus, variable: dict) -> list[str]:
-    """What one may choose from."""
-    if variable["type"] == "datasource":
-        return [variable["query"]]
-    asked = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"]["query"])
-    return prometheus.values_of(asked[2], filled_in(asked[1], "15s")) if asked else []
 
 
 def named() -> set[str]:

@@ -99,10 +99,10 @@ class Stack:
         return self
 
     def __exit__(self, *_) -> None:
-        for part in ("viewers", "storage", "heard"):
+        # Those that ask before those that are asked.
+        for part in ("viewers", "programs", "storage", "heard"):
             if hasattr(self, part):
                 getattr(self, part).end()
-        self.programs.end()
         self.kept.cleanup()
 
     def _start(self) -> None:

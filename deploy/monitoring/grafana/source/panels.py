@@ -3,12 +3,19 @@
 RUNBOOKS = "https://example.invalid/caudal/blob/main/docs/runbooks"
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
+# How high panels are; the highest of a row counts.
+HEIGHTS = {"stat": 4, "timeseries": 8, "heatmap": 8, "table": 5}
+
 # Words that mean the same on every panel have the same colour on every panel: those of a label, and of a line alone.
 COLOURS = {
     "{{status}}": {"2xx": "green", "3xx": "blue", "4xx": "yellow", "5xx": "red"},
     "{{cache}}": {
         "hit": "green", "stale": "semi-dark-green", "stale_on_error": "orange", "revalidated": "blue",
         "partial": "light-blue", "miss": "purple", "bypass": "#8e8e8e",
+    },
+    "{{kind}}": {
+        "segment": "blue", "init": "light-blue", "hls_playlist": "green", "dash_manifest": "semi-dark-green",
+        "subtitle": "yellow", "image": "orange", "key": "purple", "other": "#8e8e8e",
     },
     "{{outcome}}": {"full": "green"},
     "budget": {"budget": "#8e8e8e"},
@@ -109,11 +116,11 @@ def table(title: str, says: str, expr: str, *, columns: dict[str, str], unit: st
     return panel
 
 
-def assemble(uid: str, title: str, says: str, rows: list[list[tuple[int, dict]]], *, height: int = 8, **variables) -> dict:
-    """`rows` are panels with their widths, of 24; a row of stats is half as high as one of graphs."""
+def assemble(uid: str, title: str, says: str, rows: list[list[tuple[int, dict]]], **variables) -> dict:
+    """`rows` are panels with their widths, of 24."""
     panels, y = [], 0
     for row in rows:
-        x, tall = 0, 4 if all(panel["type"] == "stat" for _, panel in row) else height
+        x, tall = 0, max(HEIGHTS[panel["type"]] for _, panel in row)
         for width, panel in row:
             place = {"gridPos": {"h": tall, "w": width, "x": x, "y": y}, "id": len(panels) + 1}
             panels.append(place | panel)
@@ -197,7 +204,6 @@ def _variables(*, route: bool = False) -> list[dict]:
 
 def _variable(name: str, label: str, definition: str) -> dict:
     return {
-        "allValue": ".*",
         "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
         "datasource": DATASOURCE,
         "hide": 0, "includeAll": True, "label": label, "multi": True, "name": name, "options": [],
