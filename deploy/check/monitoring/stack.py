@@ -168,8 +168,10 @@ class Stack:
 
     def token(self) -> str:
         """What stands before a path of /members/."""
-        url = ask_with(self.env, caudal(), "sign", "jwt", "--config", self.place / "caudal-1.toml", "--path", "/members/",
-                       "--for", "1h", "--viewer", "alice", "--id", "play-1", "--url", "http://media.example/members/")  # fmt: skip
+        url = ask_with(
+            self.env, caudal(), "sign", "jwt", "--config", self.place / "caudal-1.toml", "--path", "/members/",
+            "--for", "1h", "--viewer", "alice", "--id", "play-1", "--url", "http://media.example/members/",
+        )  # fmt: skip
         return url.strip().removeprefix("http://media.example").removesuffix("/members/")
 
     def _start_alertmanager(self) -> None:
