@@ -96,7 +96,7 @@ class Viewers:
         await reader.read()
         writer.close()
         reader, writer = await asyncio.open_connection("127.0.0.1", self.chance.choice(self.ports)[0])
-        writer.write(b"GET /films/t2/v720/seg-3.m4s HTTP/1.1\r\nhost: media.example\r\n\r\n")
+        writer.write(b"GET /local/film.mp4 HTTP/1.1\r\nhost: media.example\r\n\r\n")
         await reader.read(1000)
         writer.transport.abort()
         await asyncio.sleep(1)
