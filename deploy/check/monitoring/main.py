@@ -15,11 +15,12 @@ import elk
 import rules
 import runbooks
 from asking import Prometheus
-from report import Report
+from report import Report, end_in_order
 from stack import Stack
 
 
 def main() -> None:
+    end_in_order()
     report = Report("monitoring")
     for part in (rules, runbooks, alertmanager, dashboards, elk, cloudwatch):
         part.check(report)

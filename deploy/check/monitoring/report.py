@@ -1,7 +1,9 @@
 """One line a check, as deploy/check wants it; and how programs are asked."""
 
 import os
+import signal
 import subprocess
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -50,6 +52,11 @@ def ask(*command: str | Path, cwd: Path = ROOT) -> str:
         lines = [line.strip() for line in said.splitlines() if line.strip()]
         raise Wrong(f"{command[0]} exits {done.returncode}: {' | '.join(lines[-6:])[:900]}")
     return said
+
+
+def end_in_order() -> None:
+    """Told to stop, stop what was started as well: SIGTERM alone would leave it behind."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 def none_of(problems: list[str]) -> None:

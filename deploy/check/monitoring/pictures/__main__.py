@@ -17,7 +17,7 @@ sys.path.insert(0, str(HERE.parent))
 import at_work  # noqa: E402
 import dashboards  # noqa: E402
 from asking import Prometheus, choices, filled_in  # noqa: E402
-from report import ROOT, TOOLS, Wrong, ask  # noqa: E402
+from report import ROOT, TOOLS, Wrong, ask, end_in_order  # noqa: E402
 from stack import Stack  # noqa: E402
 
 PICTURES = ROOT / "docs/dashboards"
@@ -28,6 +28,7 @@ AWAY = 45  # seconds without storage
 
 
 def main(minutes: float) -> None:
+    end_in_order()
     with Stack(scrape=SCRAPE) as stack:
         time.sleep(40)  # until a rate has something to look back on
         start = time.time()
