@@ -19,6 +19,7 @@ class BadStorage:
     def __init__(self, upstream: int):
         self.upstream, self.is_gone = upstream, False
         self.chance = random.Random(6)
+        self.tasks: set[asyncio.Task] = set()  # the loop itself would forget them
         self.background = Background()
         self.server = self.background.run(self._listen())
         self.port = self.server.sockets[0].getsockname()[1]
@@ -31,12 +32,15 @@ class BadStorage:
         self.background.end()
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        self.tasks.add(task)
         try:
             while await self._request(reader, writer):
                 pass
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass  # the peer left, or we do
         finally:
+            self.tasks.discard(task)
             writer.close()
 
     async def _request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:

@@ -97,7 +97,7 @@ function timeseries(box, panel) {
       y: log ? { distr: 3, log: 10 } : { range: (_, least, most) => [Math.min(min ?? least, least ?? 0), max ?? (Math.max(most, top) * 1.08 || 1)] },
     },
     axes: [
-      { ...axis, space: 70, size: 30, values: (_, ticks) => ticks.map((tick) => new Date(tick * 1000).toISOString().slice(11, 19)) },
+      { ...axis, space: 64, size: 30, incrs: [5, 10, 15, 30, 60, 120, 180, 300, 600, 1800, 3600], values: (_, ticks) => ticks.map((tick) => new Date(tick * 1000).toISOString().slice(11, 19)) },
       { ...axis, size: 74, space: 32, ...(unit === "bytes" ? { incrs: POWERS } : {}), values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : words(tick, unit))) },
     ],
     bands: stacked ? rows.slice(1).map((_, place) => ({ series: [place + 2, place + 1] })) : [],
