@@ -13,16 +13,6 @@ locals {
   recovery_days = var.teardown ? 0 : 30
 }
 
-data "aws_availability_zones" "here" {
-  state = "available"
-
-  # Local zones have neither NAT gateways nor EKS nodes.
-  filter {
-    name   = "opt-in-status"
-    values = ["opt-in-not-required"]
-  }
-}
-
 # Encrypts what is no title: logs, images, secrets, queues, the database. Titles have a key of their own, which is all that
 # caudal can decrypt besides its secrets.
 module "key" {
@@ -38,7 +28,7 @@ module "network" {
 
   name               = var.name
   cidr               = var.cidr
-  zones              = slice(data.aws_availability_zones.here.names, 0, var.zone_count)
+  zones              = [for letter in var.zones : "${var.region}${letter}"]
   nat_per_zone       = var.nat_per_zone
   log_retention_days = var.log_retention_days
   kms_key_arn        = module.key.arn

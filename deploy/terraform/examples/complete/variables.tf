@@ -47,14 +47,14 @@ variable "cidr" {
   default     = "10.40.0.0/16"
 }
 
-variable "zone_count" {
-  description = "How many availability zones: three outlive the loss of one with little to spare, two with less."
-  type        = number
-  default     = 3
+variable "zones" {
+  description = "The availability zones, by their letters; two at least. Which there are: aws ec2 describe-availability-zones."
+  type        = list(string)
+  default     = ["a", "b", "c"]
 
   validation {
-    condition     = var.zone_count >= 2 && var.zone_count <= 6
-    error_message = "zone_count is 2 to 6."
+    condition     = alltrue([for letter in var.zones : can(regex("^[a-z]$", letter))])
+    error_message = "zones are letters, [\"a\", \"b\"]: the region's name is put before them."
   }
 }
 

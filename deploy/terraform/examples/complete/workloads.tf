@@ -65,7 +65,7 @@ data "aws_iam_policy_document" "autoscaler" {
   statement {
     sid       = "Resize"
     actions   = ["autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup"]
-    resources = ["*"]
+    resources = ["arn:aws:autoscaling:${var.region}:${var.account_id}:autoScalingGroup:*:autoScalingGroupName/eks-*"]
 
     condition {
       test     = "StringEquals"
@@ -86,9 +86,14 @@ data "aws_iam_policy_document" "autoscaler" {
       "ec2:DescribeInstanceTypes",
       "ec2:DescribeLaunchTemplateVersions",
       "ec2:GetInstanceTypesFromInstanceRequirements",
-      "eks:DescribeNodegroup",
     ]
     resources = ["*"]
+  }
+
+  statement {
+    sid       = "LookAtNodeGroups"
+    actions   = ["eks:DescribeNodegroup"]
+    resources = ["arn:aws:eks:${var.region}:${var.account_id}:nodegroup/${var.name}/*"]
   }
 }
 

@@ -8,15 +8,17 @@ variable "name" {
   }
 }
 
-variable "kms_key_arn" {
+# Objects, not strings, so that whether there is one is known before its ARN is.
+
+variable "kms_key" {
   description = "The key to encrypt with; null encrypts with S3's own, which is all that log deliveries can write to."
-  type        = string
+  type        = object({ arn = string })
   default     = null
 }
 
 variable "log_bucket" {
   description = "The bucket that gets this one's access log; null keeps none."
-  type        = string
+  type        = object({ name = string })
   default     = null
 }
 

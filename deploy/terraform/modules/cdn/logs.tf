@@ -64,7 +64,7 @@ module "logs" {
   providers = { aws = aws.us_east_1 }
 
   name            = "${var.name}-cdn-logs-${data.aws_caller_identity.current.account_id}"
-  kms_key_arn     = module.key.arn
+  kms_key         = { arn = module.key.arn }
   noncurrent_days = 1
   force_destroy   = var.force_destroy
   lifecycle_rules = { expire = { expire_after = var.log_retention_days } }

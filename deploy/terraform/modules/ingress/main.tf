@@ -52,6 +52,8 @@ resource "aws_vpc_security_group_ingress_rule" "pods" {
 }
 
 resource "aws_lb" "this" {
+  #checkov:skip=CKV_AWS_150:deletion protection is on unless the caller tears down
+
   name                       = var.name
   internal                   = true
   load_balancer_type         = "application"

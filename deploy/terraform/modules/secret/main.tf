@@ -9,6 +9,8 @@ data "aws_secretsmanager_random_password" "value" {
 }
 
 resource "aws_secretsmanager_secret" "this" {
+  #checkov:skip=CKV2_AWS_57:a clock that rotates would cut viewers off, as both sides must know the new value first; modules/secrets says how
+
   name                    = var.name
   description             = var.description
   kms_key_id              = var.kms_key_arn

@@ -20,8 +20,8 @@ module "media" {
   source = "../bucket"
 
   name            = local.bucket["media"]
-  kms_key_arn     = module.media_key.arn
-  log_bucket      = module.logs.name
+  kms_key         = { arn = module.media_key.arn }
+  log_bucket      = { name = module.logs.name }
   noncurrent_days = var.noncurrent_days
   force_destroy   = var.force_destroy
 

@@ -14,7 +14,7 @@ module "copy" {
   providers = { aws = aws.replica }
 
   name            = local.bucket["media-copy"]
-  kms_key_arn     = module.copy_key.arn
+  kms_key         = { arn = module.copy_key.arn }
   noncurrent_days = var.noncurrent_days
   force_destroy   = var.force_destroy
 
