@@ -85,6 +85,7 @@ module "ingress" {
   subnet_ids            = module.network.private_subnet_ids
   pod_security_group_id = module.cluster.security_group_id
   certificate_arn       = var.origin_tls == null ? null : var.origin_tls.certificate_arn
+  health                = var.mesh ? { port = 15021, path = "/healthz/ready" } : { port = 9180, path = "/readyz" }
   log_bucket            = module.storage.log_bucket
   deletion_protection   = local.protect
 }

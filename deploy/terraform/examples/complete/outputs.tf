@@ -13,9 +13,9 @@ output "upload_bucket" {
   value       = one(module.transcode[*].upload_bucket)
 }
 
-output "media_bucket" {
-  description = "Where titles are: titles/NAME/."
-  value       = module.storage.media_bucket
+output "media_buckets" {
+  description = "Where titles are, titles/NAME/, and their copy in the other region."
+  value       = { media = module.storage.media_bucket, copy = module.storage.copy_bucket }
 }
 
 output "registry_urls" {
@@ -23,20 +23,26 @@ output "registry_urls" {
   value       = module.registry.urls
 }
 
-# All that deploy/kubernetes has to know.
+# terraform output -raw kubernetes_env > ../../../kubernetes/overlays/production/account.env
+output "kubernetes_env" {
+  description = "What deploy/kubernetes has to know of this account, as its overlay reads it."
+  value       = <<-EOT
+    image=${module.registry.urls["caudal"]}:${var.caudal_tag}
+    bucket=${module.storage.media_bucket}
+    region=${var.region}
+    target_group_arn=${module.ingress.target_group_arn}
+    vpc_cidr=${var.cidr}
+  EOT
+}
+
 output "kubernetes" {
-  description = "For the overlay: names, roles, networks and secrets."
+  description = "The rest of what touches the cluster: names, secrets, log groups, and the roles that its pods have."
   value = {
     cluster       = module.cluster.name
-    region        = var.region
-    image         = module.registry.urls["caudal"]
-    media_bucket  = module.storage.media_bucket
-    copy_bucket   = module.storage.copy_bucket
+    vpc_id        = module.network.vpc_id
     trusted_peers = module.network.private_subnet_cidrs
-    target_group  = module.ingress.target_group_arn
     secrets       = module.secrets.names
     log_groups    = module.observability.log_groups
-    vpc_id        = module.network.vpc_id
     roles = {
       caudal                   = module.caudal_role.role_arn
       cloudwatch_agent         = module.log_agent_role.role_arn
@@ -45,21 +51,6 @@ output "kubernetes" {
       load_balancer_controller = module.load_balancer_controller_role.role_arn
     }
   }
-}
-
-# terraform output -raw target_group_binding | kubectl apply -f -
-output "target_group_binding" {
-  description = "Puts the pods of the service caudal behind the load balancer, as YAML."
-  value = yamlencode({
-    apiVersion = "elbv2.k8s.aws/v1beta1"
-    kind       = "TargetGroupBinding"
-    metadata   = { name = "caudal", namespace = "caudal" }
-    spec = {
-      serviceRef     = { name = "caudal", port = "http" }
-      targetGroupARN = module.ingress.target_group_arn
-      targetType     = "ip"
-    }
-  })
 }
 
 output "data" {

@@ -93,6 +93,18 @@ variable "node_count" {
   default     = { min = 3, max = 12 }
 }
 
+variable "mesh" {
+  description = "Whether the load balancer leads to the mesh's gateway, as in the overlay production, or to caudal's pods."
+  type        = bool
+  default     = true
+}
+
+variable "caudal_tag" {
+  description = "The tag of the image in the registry's caudal repository that the cluster is to run."
+  type        = string
+  default     = "0.1.0"
+}
+
 variable "archive_after_days" {
   description = "After how many days what is under archive/, or has the tag archive=true, goes to Glacier."
   type        = number

@@ -7,13 +7,11 @@ module "caudal_role" {
   cluster_name    = module.cluster.name
   namespace       = "caudal"
   service_account = "caudal"
-  policies = {
-    titles  = module.storage.read_policy
-    secrets = module.secrets.read_policy
-  }
+  policies        = { titles = module.storage.read_policy }
 }
 
-# For those who hand secrets to pods by ExternalSecrets instead of letting caudal read them.
+# The External Secrets operator hands the origin lock to caudal's pods as files. Whoever lets caudal read Secrets Manager
+# itself (aws-secretsmanager:NAME) gives this policy to caudal's role instead.
 module "external_secrets_role" {
   source = "../../modules/workload"
 

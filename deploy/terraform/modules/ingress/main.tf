@@ -9,7 +9,7 @@ data "aws_ec2_managed_prefix_list" "cloudfront" {
 
 locals {
   port      = var.certificate_arn == null ? 80 : 443
-  pod_ports = { viewers = var.pod_ports.viewers, health = var.pod_ports.health }
+  pod_ports = { viewers = var.viewer_port, health = var.health.port }
 }
 
 resource "aws_security_group" "this" {
@@ -83,11 +83,11 @@ resource "aws_lb_target_group" "this" {
   # A pod that is slow has more under way already.
   load_balancing_algorithm_type = "least_outstanding_requests"
 
-  # Readiness, on the admin listener: 503 from SIGTERM on, and while storage refuses our credentials.
+  # caudal's readiness says 503 from SIGTERM on, and while storage refuses our credentials.
   health_check {
     protocol            = "HTTP"
-    port                = local.pod_ports.health
-    path                = "/readyz"
+    port                = var.health.port
+    path                = var.health.path
     matcher             = "200"
     interval            = 5
     timeout             = 3

@@ -23,10 +23,21 @@ variable "pod_security_group_id" {
   type        = string
 }
 
-variable "pod_ports" {
-  description = "The ports of a pod: caudal's server.listen for viewers, and its admin.listen for health."
-  type        = object({ viewers = optional(number, 8080), health = optional(number, 9180) })
-  default     = {}
+variable "viewer_port" {
+  description = "The port of a pod for viewers: caudal's server.listen, or that of the mesh's gateway before it."
+  type        = number
+  default     = 8080
+}
+
+variable "health" {
+  description = "What a pod is asked to see whether it is ready: caudal's admin.listen, or the gateway's."
+  type        = object({ port = number, path = string })
+  default     = { port = 9180, path = "/readyz" }
+
+  validation {
+    condition     = startswith(var.health.path, "/")
+    error_message = "health.path begins with a slash: /readyz."
+  }
 }
 
 variable "certificate_arn" {

@@ -69,7 +69,24 @@ locals {
     }
   ]...)
 
-  alarms = merge(local.origin_alarms, local.transcode_alarms, local.database_alarms, local.session_alarms)
+  # What caudal says of itself, by the CloudWatch agent (deploy/monitoring/cloudwatch). Without the agent there are no figures,
+  # and these stay silent.
+  caudal_alarms = {
+    storage-lost = {
+      about      = "caudal cannot read the bucket: what is neither at the edge nor in memory does not play"
+      namespace  = "Caudal", metric = "caudal_storage_ready", statistic = "Minimum"
+      compare    = "LessThanThreshold", threshold = 1, minutes = 3, missing = "notBreaching"
+      dimensions = tomap({ job = "caudal", storage = "media" })
+    }
+    log-lost = {
+      about      = "caudal drops lines of its access log: whoever takes them is too slow"
+      namespace  = "Caudal", metric = "caudal_access_log_dropped_total", statistic = "Sum"
+      compare    = "GreaterThanThreshold", threshold = 0, minutes = 5, missing = "notBreaching"
+      dimensions = tomap({ job = "caudal" })
+    }
+  }
+
+  alarms = merge(local.caudal_alarms, local.origin_alarms, local.transcode_alarms, local.database_alarms, local.session_alarms)
 }
 
 resource "aws_cloudwatch_metric_alarm" "this" {

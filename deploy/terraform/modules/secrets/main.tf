@@ -29,11 +29,12 @@ module "viewer_key" {
   recovery_days = var.recovery_days
 }
 
+# For whoever hands the lock to caudal. Viewers' keys are for the edge, which has them already, and for those who sign.
 data "aws_iam_policy_document" "read" {
   statement {
-    sid       = "ReadSecrets"
+    sid       = "ReadOriginLock"
     actions   = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"]
-    resources = concat([for secret in module.origin_lock : secret.arn], [for secret in module.viewer_key : secret.arn])
+    resources = [for secret in module.origin_lock : secret.arn]
   }
 
   statement {

@@ -11,7 +11,7 @@ output "viewer_keys" {
 }
 
 output "names" {
-  description = "The secrets' names, for caudal's configuration and for ExternalSecrets."
+  description = "The secrets' names: the lock's for ExternalSecrets, the keys' for those who sign tokens."
   value = {
     origin_lock = { for slot, secret in module.origin_lock : slot => secret.name }
     viewer_keys = { for id, secret in module.viewer_key : id => secret.name }
@@ -19,6 +19,6 @@ output "names" {
 }
 
 output "read_policy" {
-  description = "What reads these secrets and no others, as a policy in JSON."
+  description = "What reads the origin lock and nothing else, as a policy in JSON."
   value       = data.aws_iam_policy_document.read.json
 }

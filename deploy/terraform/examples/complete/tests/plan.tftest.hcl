@@ -111,6 +111,45 @@ override_data {
   values = { id = "pl-12345678" }
 }
 
+# Everything, under a name of its own.
 run "everything" {
   command = plan
+
+  variables {
+    aliases         = ["media.example.com"]
+    certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/11111111-2222-3333-4444-555555555555"
+    origin_tls = {
+      certificate_arn = "arn:aws:acm:eu-central-1:123456789012:certificate/11111111-2222-3333-4444-555555555555"
+      domain_name     = "origin.example.com"
+    }
+  }
+
+  assert {
+    condition     = length(module.network.private_subnet_cidrs) == 3
+    error_message = "three zones have a private subnet each"
+  }
+
+  assert {
+    condition     = output.url == "https://media.example.com"
+    error_message = "titles play under the name that was asked for"
+  }
+}
+
+# What the first apply makes: no image yet, and neither database nor Redis.
+run "the_first_apply" {
+  command = plan
+
+  variables {
+    transcode_tag  = null
+    database       = false
+    sessions       = false
+    require_tokens = false
+    nat_per_zone   = false
+    mesh           = false
+  }
+
+  assert {
+    condition     = output.upload_bucket == null && output.data.database == null && output.data.sessions == null
+    error_message = "what is not asked for is not made"
+  }
 }
