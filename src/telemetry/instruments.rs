@@ -71,6 +71,8 @@ pub struct TransportInstruments {
     pub accepted: Counter,
     /// Connections open now.
     pub open: Level,
+    /// How many may be.
+    pub limit: Gauge,
     recorder: Arc<PrometheusRecorder>,
 }
 
@@ -121,6 +123,7 @@ impl Instruments {
             transport: TransportInstruments {
                 accepted: counter(&recorder, "caudal_connections_total", &[]),
                 open: Level::new(gauge(&recorder, "caudal_connections_open", &[])),
+                limit: gauge(&recorder, "caudal_connections_limit", &[]),
                 recorder: recorder.clone(),
             },
             warnings: Seldom::new(Duration::from_secs(1)),
@@ -337,6 +340,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "Of these, those whose player had run out of data since the one before.",
     ),
     ("caudal_connections_total", "Connections accepted."),
+    (
+        "caudal_connections_limit",
+        "Connections that may be open at once (server.max_connections).",
+    ),
     (
         "caudal_connections_closed_total",
         "Connections that ended early, by why.",

@@ -248,6 +248,7 @@ impl Transport {
         drain: Draining,
     ) -> io::Result<Workers> {
         let open = self.open(&instruments);
+        instruments.transport.limit.set(max_connections as f64);
         let shared = Shared {
             connections: Arc::new(Semaphore::new(max_connections)),
             max_connections,

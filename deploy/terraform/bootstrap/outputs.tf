@@ -12,6 +12,6 @@ output "backend" {
 }
 
 output "pipeline_roles" {
-  description = "The roles for the repository's variables: plan, and deploy for the environment."
+  description = "The roles for the repository's variables: plan, and deploy and release for their environments."
   value       = { for kind, role in aws_iam_role.pipeline : kind => role.arn }
 }

@@ -2,6 +2,7 @@
 #
 #   plan    any run for a pull request or the main branch; reads, and changes nothing
 #   deploy  runs of a protected environment alone: somebody has approved them
+#   release runs for a tag, in an environment of their own; pushes images, and nothing else
 
 resource "aws_iam_openid_connect_provider" "github" {
   url            = "https://token.actions.githubusercontent.com"
@@ -11,9 +12,14 @@ resource "aws_iam_openid_connect_provider" "github" {
 locals {
   # Who may take which role, in GitHub's words.
   subjects = {
-    plan   = ["repo:${var.repository}:pull_request", "repo:${var.repository}:ref:refs/heads/main"]
-    deploy = ["repo:${var.repository}:environment:${var.environment}"]
+    plan    = ["repo:${var.repository}:pull_request", "repo:${var.repository}:ref:refs/heads/main"]
+    deploy  = ["repo:${var.repository}:environment:${var.environment}"]
+    # The workflow release.yml names it.
+    release = ["repo:${var.repository}:environment:release"]
   }
+
+  # Who works with Terraform's state.
+  planners = toset(["plan", "deploy"])
 }
 
 data "aws_iam_policy_document" "trust" {
@@ -115,11 +121,40 @@ data "aws_iam_policy_document" "state" {
 }
 
 resource "aws_iam_role_policy" "state" {
-  for_each = aws_iam_role.pipeline
+  for_each = local.planners
 
   name   = "state"
-  role   = each.value.id
+  role   = aws_iam_role.pipeline[each.key].id
   policy = data.aws_iam_policy_document.state.json
+}
+
+data "aws_iam_policy_document" "release" {
+  statement {
+    sid       = "EnterRegistry"
+    actions   = ["ecr:GetAuthorizationToken"]
+    resources = ["*"]
+  }
+
+  statement {
+    sid = "PushImages"
+    actions = [
+      "ecr:BatchCheckLayerAvailability",
+      "ecr:BatchGetImage",
+      "ecr:CompleteLayerUpload",
+      "ecr:DescribeImages",
+      "ecr:GetDownloadUrlForLayer",
+      "ecr:InitiateLayerUpload",
+      "ecr:PutImage",
+      "ecr:UploadLayerPart",
+    ]
+    resources = ["arn:aws:ecr:*:${data.aws_caller_identity.current.account_id}:repository/${var.name}/*"]
+  }
+}
+
+resource "aws_iam_role_policy" "release" {
+  name   = "release"
+  role   = aws_iam_role.pipeline["release"].id
+  policy = data.aws_iam_policy_document.release.json
 }
 
 data "aws_iam_policy_document" "roles" {
