@@ -10,7 +10,7 @@ use super::{machine, units};
 
 mod several;
 
-pub(super) use several::{File, List, OneOf, SecretReference};
+pub(super) use several::{File, List, Misplaced, OneOf, SecretReference};
 
 /// Reads and writes the values of a key.
 pub(super) trait Format<T> {

@@ -56,7 +56,9 @@ impl Caudal {
             (line["message"] == "serving").then_some(line)
         });
         let listen = serving["listen"].as_str().unwrap();
-        let addr = listen.trim_matches(['[', ']']).parse().unwrap();
+        // Where `--listen` says comes first; listeners of the configuration follow.
+        let first = listen.trim_matches(['[', ']']).split(", ").next().unwrap();
+        let addr = first.parse().unwrap();
         let admin = serving["admin"].as_str().unwrap().parse().unwrap();
         Self::ready(process, out, err, addr, admin)
     }
@@ -122,16 +124,21 @@ impl Caudal {
         format!("{}\n{}", self.out.text(), self.err.text())
     }
 
+    /// Has it read its configuration again, as an operator would.
+    pub(crate) fn reload(&self) {
+        self.signal("HUP");
+    }
+
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill")
+            .args([&format!("-{signal}"), &self.process.id().to_string()])
+            .status();
+        assert!(sent.unwrap().success(), "{signal} is sent");
+    }
+
     /// Stops it as an operator would, and returns the access log, complete.
     pub(crate) fn stop(mut self) -> Vec<Value> {
-        let kill = format!("kill -TERM {}", self.process.id());
-        assert!(
-            Command::new("sh")
-                .args(["-c", &kill])
-                .status()
-                .unwrap()
-                .success()
-        );
+        self.signal("TERM");
         let status = programs::wait(&mut self.process, PATIENCE)
             .unwrap_or_else(|| panic!("caudal does not stop: {}", self.err.text()));
         assert!(status.success(), "caudal ended with {status}");
