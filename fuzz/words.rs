@@ -250,6 +250,10 @@ pub(crate) const REQUEST_TARGETS: &[Words] = &[
 pub(crate) const TEXT_TARGETS: &[Words] = &[
     ("debug", &["1800000000", ".", "00", "+", "-", "ff"]),
     (
+        "urgency",
+        &["u", "=", "0", "7", "8", "i", ",", ";", " ", "\t", "?1", "x"],
+    ),
+    (
         "revocations",
         &[
             "token ",

@@ -40,7 +40,7 @@ const NEVER: [(&str, &str); 9] = [
 
 /// Crates that stop at a place: AWS types at `storage/s3`, hyper's at `transport` and, where caudal is a client itself,
 /// at `storage/s3/wire` and `remote`; moka's in the cache and in the compressed variants.
-const CRATES: [(&str, &[&str]); 26] = [
+const CRATES: [(&str, &[&str]); 27] = [
     ("hyper", &["transport/", "storage/s3/wire/", "remote/"]),
     ("hyper_util", &["transport/", "storage/s3/wire/", "remote/"]),
     ("tokio_rustls", &["transport/", "storage/s3/wire/"]),
@@ -49,7 +49,8 @@ const CRATES: [(&str, &[&str]); 26] = [
     ("h3", &["transport/quic"]),
     ("h3_quinn", &["transport/quic"]),
     ("x509_parser", &["transport/tls/"]),
-    ("rcgen", &["command/demo"]),
+    ("rcgen", &["command/demo", "transport/tls/questions.rs"]),
+    ("instant_acme", &["remote/acme.rs"]),
     ("socket2", &["transport/"]),
     ("listenfd", &["transport/inherit"]),
     ("command_fds", &["app/upgrade"]),

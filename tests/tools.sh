@@ -27,6 +27,9 @@ need npm npm
 need nginx nginx-light
 need openssl openssl
 need curl curl
+# The issuer that ACME is tested against, and the resolver it asks.
+need pebble pebble
+need pebble-challtestsrv pebble
 # The CloudFront Function runs in the relative of its own runtime.
 need njs njs
 need python3 python3

@@ -12,13 +12,14 @@ mod proxy;
 mod request;
 mod secure_link;
 mod token;
+mod urgency;
 mod viewer;
 
 /// What one target does with its bytes.
 pub(crate) type Body = fn(&[u8]);
 
 /// Every target by its name, which is also that of its file and of its folder of seeds.
-pub(crate) const ALL: [(&str, Body); 20] = [
+pub(crate) const ALL: [(&str, Body); 21] = [
     ("asset_path", media::asset_path),
     ("range", media::range),
     ("hls_liveness", media::hls_liveness),
@@ -38,6 +39,7 @@ pub(crate) const ALL: [(&str, Body); 20] = [
     ("cmcd", media::cmcd),
     ("debug", carriers::debug),
     ("viewer", viewer::viewer),
+    ("urgency", urgency::urgency),
     ("proxy_header", proxy::proxy_header),
 ];
 

@@ -19,6 +19,7 @@ use crate::telemetry::{AccessLog, Format, Instruments};
 use crate::transport::{BindError, Departure, Drain, Inherited, Predecessor, Transport, Workers};
 
 pub(crate) mod access;
+mod acme;
 mod again;
 pub(crate) mod allocator;
 mod descriptors;
@@ -29,6 +30,7 @@ mod reload;
 mod routes;
 mod secrets;
 mod settings;
+mod shelf;
 mod storages;
 mod tls;
 mod upgrade;

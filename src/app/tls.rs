@@ -6,16 +6,23 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use futures_util::future::{OptionFuture, join};
+use tokio::sync::Notify;
+
 use super::Error;
+use super::acme::Orders;
 use super::again::{Again, looks};
 use super::files::Files;
 use super::secrets::Secrets;
+use super::shelf::Shelf;
 use crate::admin::Certificates;
-use crate::config::secret::Reference;
-use crate::config::{self, ClientCertificate, Config, Protocol, TlsVersion};
+use crate::config::secret::{Reference, Secret};
+use crate::config::{self, ClientCertificate, Config, Protocol, Source, TlsVersion};
 use crate::remote::{Remote, SecretsManager};
 use crate::telemetry::{Instruments, Loaded};
-use crate::transport::tls::{Alpn, Asked, Certificate, Clients, Oldest, Terms, Tickets, Tls};
+use crate::transport::tls::{
+    Alpn, Asked, Certificate, Clients, Oldest, Questions, Terms, Tickets, Tls,
+};
 
 /// Reads and reads again.
 pub(super) struct Loader {
@@ -23,6 +30,9 @@ pub(super) struct Loader {
     secrets: Secrets,
     files: Files,
     made: Made,
+    orders: Option<Orders>,
+    /// Told when one came.
+    came: Arc<Notify>,
     /// Something changed that is not in use yet.
     is_stale: bool,
 }
@@ -30,8 +40,11 @@ pub(super) struct Loader {
 /// What a loader has made.
 #[derive(Clone, Default)]
 pub(super) struct Made {
+    /// Those that are there: one that is ordered may be still to come.
     certificates: BTreeMap<String, Certificate>,
     listeners: BTreeMap<String, Listener>,
+    /// What issuers ask of all of them.
+    questions: Questions,
 }
 
 /// A listener with TLS.
@@ -66,20 +79,31 @@ impl Loader {
             secrets: Secrets::new(references, manager, config.viewer.reload_remote),
             files: Files::default(),
             made: before.clone(),
+            orders: Some(Orders::of(config).map_err(Error::Config)?),
+            came: Arc::default(),
             is_stale: false,
             config: Arc::new(config.clone()),
         };
         loader.secrets.read().await.map_err(Error::Config)?;
         loader.build().map_err(Error::Config)?;
-        for (name, certificate) in &loader.made.certificates {
-            if !certificate.is_valid(SystemTime::now()) {
-                tracing::error!(
+        loader.warn();
+        Ok(loader)
+    }
+
+    fn warn(&self) {
+        for name in self.config.certificate.keys() {
+            match self.made.certificates.get(name) {
+                None => tracing::warn!(
+                    certificate = name,
+                    "there is no certificate yet: its names are refused until its issuer has signed one"
+                ),
+                Some(certificate) if !certificate.is_valid(SystemTime::now()) => tracing::error!(
                     certificate = name,
                     "the certificate is not valid now: replace it"
-                );
+                ),
+                Some(_) => {}
             }
         }
-        Ok(loader)
     }
 
     /// The terms of a listener, now and later; `None` for one without TLS.
@@ -99,9 +123,18 @@ impl Loader {
         }
     }
 
-    /// Looks for changes for as long as the process runs. A change that cannot be used is told once; what was loaded
-    /// before goes on.
+    /// Looks for changes for as long as the process runs, and orders what is to be ordered. A change that cannot be used
+    /// is told once; what was loaded before goes on.
     pub(super) async fn watch(mut self, instruments: Arc<Instruments>, certificates: Certificates) {
+        let orders = self.orders.take().map(|orders| {
+            let questions = self.made.questions.clone();
+            orders.look_after(questions, self.came.clone(), instruments.clone())
+        });
+        let ordering = OptionFuture::from(orders);
+        join(ordering, self.look(instruments, certificates)).await;
+    }
+
+    async fn look(mut self, instruments: Arc<Instruments>, certificates: Certificates) {
         let mut again = Again::new(
             instruments.loads(Loaded::Tls),
             [
@@ -115,7 +148,10 @@ impl Loader {
         }
         let mut looks = looks(self.config.viewer.reload);
         loop {
-            looks.tick().await;
+            tokio::select! {
+                _ = looks.tick() => {}
+                () = self.came.notified() => {}
+            }
             if again.went(self.refresh().await) {
                 self.tell(&instruments, &certificates);
             }
@@ -123,9 +159,9 @@ impl Loader {
     }
 
     fn tell(&self, instruments: &Instruments, certificates: &Certificates) {
-        let ends = self.made.certificates.iter();
-        let ends = ends.map(|(name, made)| (name.clone(), made.ends()));
-        certificates.renew(ends.collect());
+        let ends = |name: &String| self.made.certificates.get(name).map(Certificate::ends);
+        let all = self.config.certificate.keys();
+        certificates.renew(all.map(|name| (name.clone(), ends(name))).collect());
         for (name, certificate) in &self.made.certificates {
             instruments.certificate_ends(name, certificate.ends());
         }
@@ -152,7 +188,7 @@ impl Loader {
         for (name, certificate) in &config.certificate {
             let made = self.certificate(name, certificate);
             let made = made.map_err(|problem| format!("certificate.{name}: {problem}"))?;
-            certificates.insert(name.clone(), made);
+            certificates.extend(made.map(|made| (name.clone(), made)));
         }
         let mut made = Vec::new();
         for (name, listener) in &config.listener {
@@ -165,7 +201,10 @@ impl Loader {
         self.made.certificates = certificates;
         for (name, (terms, tickets, clients)) in made {
             let tls = match self.made.listeners.get(name) {
-                None => Arc::new(Tls::new(terms.clone())),
+                None => {
+                    let questions = self.made.questions.clone();
+                    Arc::new(Tls::new(terms.clone(), questions))
+                }
                 Some(listener) => listener.tls.clone(),
             };
             let listener = Listener {
@@ -179,12 +218,54 @@ impl Loader {
         Ok(())
     }
 
+    /// A certificate; `None` for one that is still to come.
     fn certificate(
         &mut self,
         name: &str,
         from: &config::Certificate,
+    ) -> Result<Option<Certificate>, String> {
+        let before = self.made.certificates.get(name).cloned();
+        let made = match &from.source {
+            Source::Kept { chain, key } => self.kept(from.ocsp.as_slice(), chain, key)?,
+            Source::Ordered(acme) => match self.ordered(name, acme)? {
+                Some(made) => made,
+                // Names or issuers may have changed: what was shown until now is shown until the next one comes.
+                None => return Ok(before),
+            },
+        };
+        let now = SystemTime::now();
+        if before.is_some_and(|before| before.is_valid(now)) && !made.is_valid(now) {
+            return Err(
+                "the new one is not valid now, the one in use is: replace it again".to_owned(),
+            );
+        }
+        Ok(Some(made))
+    }
+
+    /// What an issuer gave us before, if it is there, and whole.
+    fn ordered(&mut self, name: &str, acme: &config::Acme) -> Result<Option<Certificate>, String> {
+        let shelf = Shelf::of(acme);
+        let path = [shelf.path(name)];
+        let kept = self.files.of("ordered", &path, |_| {
+            Ok::<Option<Secret>, String>(shelf.certificate(name))
+        })?;
+        let Some(pem) = kept.as_ref() else {
+            return Ok(None);
+        };
+        let made = Certificate::from_pem(pem.reveal(), pem.reveal(), None);
+        if let Err(problem) = &made {
+            let path = path[0].display();
+            tracing::warn!(certificate = name, %path, %problem, "what was ordered is unusable: it is ordered again");
+        }
+        Ok(made.ok())
+    }
+
+    fn kept(
+        &mut self,
+        ocsp: &[PathBuf],
+        chain: &Reference,
+        key: &Reference,
     ) -> Result<Certificate, String> {
-        let ocsp = from.ocsp.as_slice();
         let ocsp = match ocsp {
             [] => None,
             path => Some(
@@ -193,17 +274,9 @@ impl Loader {
                     .to_vec(),
             ),
         };
-        let (chain, key) = (self.secrets.of(&from.chain)?, self.secrets.of(&from.key)?);
+        let (chain, key) = (self.secrets.of(chain)?, self.secrets.of(key)?);
         let made = Certificate::from_pem(chain.reveal(), key.reveal(), ocsp);
-        let made = made.map_err(|problem| problem.to_string())?;
-        let now = SystemTime::now();
-        let before = self.made.certificates.get(name);
-        if before.is_some_and(|before| before.is_valid(now)) && !made.is_valid(now) {
-            return Err(
-                "the new one is not valid now, the one in use is: replace it again".to_owned(),
-            );
-        }
-        Ok(made)
+        made.map_err(|problem| problem.to_string())
     }
 
     fn terms(
@@ -276,14 +349,12 @@ fn read(path: &PathBuf) -> Result<Vec<u8>, String> {
 
 /// Everything that is kept as a secret, and the key that says where.
 fn references(config: &Config) -> Vec<(String, Reference)> {
-    let of = |(name, certificate): (&String, &config::Certificate)| {
-        [
-            (
-                format!("certificate.{name}.chain"),
-                certificate.chain.clone(),
-            ),
-            (format!("certificate.{name}.key"), certificate.key.clone()),
-        ]
+    let of = |(name, certificate): (&String, &config::Certificate)| match &certificate.source {
+        Source::Ordered(_) => vec![],
+        Source::Kept { chain, key } => vec![
+            (format!("certificate.{name}.chain"), chain.clone()),
+            (format!("certificate.{name}.key"), key.clone()),
+        ],
     };
     config.certificate.iter().flat_map(of).collect()
 }

@@ -77,10 +77,41 @@ pub(super) fn https_url(text: &str) -> Checked {
         });
     match fits && safe {
         true => Ok(text.to_owned()),
-        false => Err(
-            "must be an https:// URL, write \"https://issuer.example/.well-known/jwks.json\""
+        false => Err("must be a URL that begins with https://".to_owned()),
+    }
+}
+
+/// The name of a host, as certificates have it: at least two labels, none of them a wildcard.
+pub(super) fn host_name(text: &str) -> Checked {
+    if text.starts_with("*.") {
+        return Err(
+            "is a wildcard, which cannot be proven on a port: write each name, or bring a certificate"
                 .to_owned(),
-        ),
+        );
+    }
+    let name = text.to_ascii_lowercase();
+    let fits = |label: &str| {
+        let hyphens = label.starts_with('-') || label.ends_with('-');
+        let known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        (1..=63).contains(&label.len()) && !hyphens && label.bytes().all(known)
+    };
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let is_address = last.bytes().all(|byte| byte.is_ascii_digit());
+    match name.len() <= 253 && name.contains('.') && name.split('.').all(fits) && !is_address {
+        true => Ok(name),
+        false => Err("must be the name of a host, write \"vod.example.com\"".to_owned()),
+    }
+}
+
+/// Where somebody can be written to.
+pub(super) fn mailto(text: &str) -> Checked {
+    let address = text.strip_prefix("mailto:").unwrap_or_default();
+    let fits = |byte: u8| byte.is_ascii_graphic() && !b"?,;".contains(&byte);
+    match address.split_once('@') {
+        Some((who, at)) if !who.is_empty() && !at.is_empty() && address.bytes().all(fits) => {
+            Ok(text.to_owned())
+        }
+        _ => Err("must be one address, write \"mailto:ops@example.com\"".to_owned()),
     }
 }
 
@@ -314,6 +345,45 @@ mod tests {
             cors_origin("https://a.example/").is_err()
                 && cors_origin("https://a, https://b").is_err()
         );
+    }
+
+    #[test]
+    fn names_of_certificates_are_hosts() {
+        for text in ["vod.example", "a-b.c.example.com", "xn--bcher-kva.example"] {
+            assert_eq!(host_name(text).as_deref(), Ok(text));
+        }
+        assert_eq!(host_name("VOD.Example").as_deref(), Ok("vod.example"));
+        for text in [
+            "",
+            "localhost",
+            "*.example.com",
+            "a..b",
+            ".a.b",
+            "a.b.",
+            "-a.b",
+            "a_b.c",
+            "127.0.0.1",
+            "[::1]",
+            "a.b:443",
+        ] {
+            assert!(host_name(text).is_err(), "{text}");
+        }
+        assert!(host_name(&format!("{}.example", "a".repeat(64))).is_err());
+    }
+
+    #[test]
+    fn a_contact_is_one_address() {
+        assert!(mailto("mailto:ops@example.com").is_ok());
+        for text in [
+            "ops@example.com",
+            "mailto:",
+            "mailto:@b",
+            "mailto:a@",
+            "mailto:a@b,c@d",
+            "mailto:a@b?cc=c@d",
+        ] {
+            assert!(mailto(text).is_err(), "{text}");
+        }
     }
 
     #[test]

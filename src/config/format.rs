@@ -10,7 +10,7 @@ use super::{machine, units};
 
 mod several;
 
-pub(super) use several::{File, List, OneOf, SecretReference};
+pub(super) use several::{File, List, Misplaced, OneOf, SecretReference};
 
 /// Reads and writes the values of a key.
 pub(super) trait Format<T> {
@@ -274,7 +274,7 @@ impl<T, F: Format<T>> Format<Option<T>> for Optional<F> {
 }
 
 /// A folder.
-pub(super) struct Folder;
+pub(super) struct Folder(pub(super) &'static str);
 
 impl Format<PathBuf> for Folder {
     fn read(&self, node: &Node) -> Result<PathBuf, Fix> {
@@ -290,7 +290,7 @@ impl Format<PathBuf> for Folder {
     }
 
     fn example(&self) -> String {
-        quoted("/srv/media")
+        quoted(self.0)
     }
 }
 

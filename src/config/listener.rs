@@ -1,15 +1,12 @@
-//! `[listener.NAME]` and `[certificate.NAME]`: where viewers come in beside `server.listen`, and who we are there.
+//! `[listener.NAME]`: where viewers come in beside `server.listen`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::access;
-use super::format::{
-    Address, Addresses, Count, File, Flag, List, Optional, SecretReference, Size, Time, Word,
-};
+use super::format::{Address, Addresses, Count, File, Flag, List, Optional, Size, Time, Word};
 use super::schema::Keys;
-use super::secret::Reference;
 
 /// `[listener.NAME]`: one more listener for viewers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,17 +85,6 @@ pub enum ClientCertificate {
     Required,
 }
 
-/// `[certificate.NAME]`: who we are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Certificate {
-    /// Where the PEM of the chain is, ours first.
-    pub chain: Reference,
-    /// Where the PEM of its private key is.
-    pub key: Reference,
-    /// What the issuer says of its validity: an OCSP response in DER.
-    pub ocsp: Option<PathBuf>,
-}
-
 const PROTOCOLS: [(&str, Protocol); 3] = [
     ("http/1.1", Protocol::Http1),
     ("h2", Protocol::Http2),
@@ -173,23 +159,5 @@ impl OwnLimits {
         keys.key("write_stall", &mut self.write_stall, time());
         let rate = Optional(Size(1..=64 << 10));
         keys.key("min_rate", &mut self.min_rate, rate);
-    }
-}
-
-impl Certificate {
-    pub(super) fn unset() -> Self {
-        let unset = Reference::parse("env:UNSET").expect("it is a reference");
-        Self {
-            chain: unset.clone(),
-            key: unset,
-            ocsp: None,
-        }
-    }
-
-    pub(super) fn keys(&mut self, keys: &mut impl Keys) {
-        keys.required("chain", &mut self.chain, SecretReference);
-        keys.required("key", &mut self.key, SecretReference);
-        let ocsp = Optional(File("/etc/caudal/edge.ocsp"));
-        keys.key("ocsp", &mut self.ocsp, ocsp);
     }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 mod access;
+mod certificate;
 mod check;
 mod env;
 mod error;
@@ -28,9 +29,10 @@ pub use access::{
     Access, Carrier, EdgeHash, Geo, Jwt, Key, Limits, Requirement, Rights, SentBy, Token,
     TokenFormat, Verdict, Viewer,
 };
+pub use certificate::{Acme, Certificate, Source};
 pub use error::{Error, Origin, Problem};
 pub use freshness::{Freshness, Policy};
-pub use listener::{Certificate, ClientCertificate, Listener, OwnLimits, Protocol, TlsVersion};
+pub use listener::{ClientCertificate, Listener, OwnLimits, Protocol, TlsVersion};
 pub use sections::{
     Admin, ArenaUse, Cache, Cmcd, Compression, Cors, Level, Log, LogFormat, Server,
 };

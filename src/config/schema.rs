@@ -16,6 +16,11 @@ pub(super) trait Keys: Sized {
     /// A key without a default.
     fn required<T>(&mut self, name: &'static str, value: &mut T, format: impl Format<T>);
 
+    /// Whether the user wrote the key, well or not, and it was not read yet.
+    fn is_written(&self, _name: &str) -> bool {
+        false
+    }
+
     /// A table within this one. Comes after the keys: TOML has it so.
     fn section(&mut self, name: &'static str, visit: impl FnOnce(&mut Self));
 }
@@ -241,6 +246,10 @@ impl Keys for Reader {
             self.problem(self.origin.clone().unwrap_or(Origin::Nowhere), key, message);
         }
         self.key(name, value, format);
+    }
+
+    fn is_written(&self, name: &str) -> bool {
+        self.table.contains_key(name)
     }
 
     fn section(&mut self, name: &'static str, visit: impl FnOnce(&mut Self)) {

@@ -130,7 +130,7 @@ impl Storage {
             self.kind = StorageKind::empty(word);
         }
         match &mut self.kind {
-            StorageKind::Directory { path } => keys.required("path", path, Folder),
+            StorageKind::Directory { path } => keys.required("path", path, Folder("/srv/media")),
             StorageKind::Memory => {}
             StorageKind::S3(s3) => s3.keys(keys),
         }

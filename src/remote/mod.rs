@@ -1,15 +1,23 @@
-//! Small documents of other services: published keys, kept secrets. Asked seldom, read whole, never on a viewer's path.
+//! Small documents of other services: published keys, kept secrets, certificates. Asked seldom, read whole, never on a viewer's path.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
+use hyper_rustls::builderstates::WantsSchemes;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 
+pub mod acme;
 pub mod near;
 mod secrets_manager;
 
@@ -42,6 +50,9 @@ pub enum Error {
     /// No certificate to judge others by.
     #[error("no root certificate is found: install ca-certificates, or set SSL_CERT_FILE ({0})")]
     Trust(std::io::Error),
+    /// What is to be believed instead is nobody's certificate.
+    #[error("{0} holds no certificate: write -----BEGIN CERTIFICATE----- sections")]
+    Roots(String),
     /// No whole answer in time.
     #[error("no answer within {} s", TIMEOUT.as_secs())]
     Timeout,
@@ -60,14 +71,41 @@ impl Remote {
     /// Where the system trusts nobody.
     pub fn new() -> Result<Self, Error> {
         let https = HttpsConnectorBuilder::new()
-            .with_provider_and_native_roots(rustls::crypto::aws_lc_rs::default_provider())
-            .map_err(Error::Trust)?
-            .https_or_http()
-            .enable_http1()
-            .build();
+            .with_provider_and_native_roots(default_provider())
+            .map_err(Error::Trust)?;
+        Ok(Self::over(https))
+    }
+
+    /// A client that trusts the certificates in a file, PEM, and nobody else.
+    ///
+    /// # Errors
+    /// Where it holds none.
+    pub fn trusting(path: &Path) -> Result<Self, Error> {
+        let named =
+            |why: &dyn std::fmt::Display| Error::Roots(format!("{} ({why})", path.display()));
+        let mut roots = RootCertStore::empty();
+        let read = CertificateDer::pem_file_iter(path).map_err(|error| named(&error))?;
+        for root in read {
+            let added = roots.add(root.map_err(|error| named(&error))?);
+            added.map_err(|error| named(&error))?;
+        }
+        if roots.is_empty() {
+            return Err(named(&"nothing in it is PEM"));
+        }
+        let tls = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| named(&error))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Self::over(
+            HttpsConnectorBuilder::new().with_tls_config(tls),
+        ))
+    }
+
+    fn over(tls: HttpsConnectorBuilder<WantsSchemes>) -> Self {
         let mut client = Client::builder(TokioExecutor::new());
         client.pool_max_idle_per_host(0);
-        Ok(Self(client.build(https)))
+        Self(client.build(tls.https_or_http().enable_http1().build()))
     }
 
     /// Sends a request and reads the answer. Redirects are answers: whoever is believed is asked by name.

@@ -13,7 +13,7 @@ use metrics_exporter_prometheus::{
 };
 
 use super::playback_instruments;
-use super::tls_instruments::{certificate_ends, certificate_gone};
+use super::tls_instruments::{certificate_ends, certificate_gone, certificate_order};
 use super::{
     AccessInstruments, HandshakeInstruments, Level, LoadInstruments, Loaded, RequestInstruments,
     Seldom, Tally, Totals,
@@ -169,6 +169,11 @@ impl Instruments {
     /// The handles of one listener's handshakes.
     pub fn handshakes(&self, listener: &str) -> HandshakeInstruments {
         HandshakeInstruments::new(&self.recorder, listener)
+    }
+
+    /// Counts an order of a certificate: whether it came.
+    pub fn certificate_order(&self, certificate: &str, came: bool) {
+        certificate_order(&self.recorder, certificate, came);
     }
 
     /// Tells when a certificate ends to be valid.
@@ -329,7 +334,11 @@ const COUNTERS: &[(&str, &str)] = &[
     ),
     (
         "caudal_tls_handshakes_total",
-        "TLS handshakes, by version and how they ended: full, resumed, agreed (QUIC, either), or why not.",
+        "TLS handshakes, by version and how they ended: full, resumed, agreed (QUIC, either), issuer (ACME), or why not.",
+    ),
+    (
+        "caudal_certificate_orders_total",
+        "Orders of certificates from ACME issuers, by how they ended.",
     ),
     (
         "caudal_cmcd_requests_total",

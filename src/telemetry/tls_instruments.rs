@@ -80,6 +80,16 @@ pub(super) fn certificate_gone(recorder: &PrometheusRecorder, certificate: &str)
     expires(recorder, certificate).set(f64::NAN);
 }
 
+/// Counts an order of a certificate: whether it came.
+pub(super) fn certificate_order(recorder: &PrometheusRecorder, certificate: &str, came: bool) {
+    let outcome = if came { "ordered" } else { "failed" };
+    let labels = [
+        ("certificate", certificate.to_owned()),
+        ("outcome", outcome.to_owned()),
+    ];
+    counter(recorder, "caudal_certificate_orders_total", &labels).increment(1);
+}
+
 fn expires(recorder: &PrometheusRecorder, certificate: &str) -> Gauge {
     let labels = [("certificate", certificate.to_owned())];
     let name = "caudal_certificate_expires_timestamp_seconds";

@@ -27,10 +27,13 @@ use crate::exchange::Secured;
 mod certificate;
 mod clients;
 mod names;
+mod questions;
 
 pub use certificate::Certificate;
 pub(super) use clients::identities;
 pub use clients::{Asked, Clients};
+use questions::{Caller, answered};
+pub use questions::{Expected, Questions};
 
 /// What of an answer is encrypted before it is handed to the system: enough for sixteen records in one call. More
 /// measured no faster, less did (`make compare`, the TLS rows).
@@ -170,7 +173,10 @@ impl ProducesTickets for NoTickets {
 }
 
 /// A listener's terms as they are now, and as they will be.
-pub struct Tls(ArcSwap<Terms>);
+pub struct Tls {
+    terms: ArcSwap<Terms>,
+    questions: Questions,
+}
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -188,41 +194,60 @@ pub(super) struct Agreed {
 }
 
 impl Tls {
-    /// With these terms.
-    pub fn new(terms: Terms) -> Self {
-        Self(ArcSwap::from_pointee(terms))
+    /// With these terms; issuers' questions are answered beside them.
+    pub fn new(terms: Terms, questions: Questions) -> Self {
+        Self {
+            terms: ArcSwap::from_pointee(terms),
+            questions,
+        }
     }
 
     /// From the next handshake on, with these. Connections that are open keep what they have.
     pub fn renew(&self, terms: Terms) {
-        self.0.store(Arc::new(terms));
+        self.terms.store(Arc::new(terms));
     }
 
     /// For a connection over QUIC.
     pub(super) fn quic(&self) -> Arc<QuicServerConfig> {
-        self.0.load().quic.clone()
+        self.terms.load().quic.clone()
     }
 
     /// Shakes hands. `unread` is what was read of the connection already.
     ///
     /// # Errors
-    /// A word for the metric: what went wrong, or that it took too long.
+    /// A word for the metric: what went wrong, that it took too long, or that it was no client but an issuer.
     pub(super) async fn agree(
         &self,
         stream: TcpStream,
         unread: Bytes,
         patience: Duration,
     ) -> Result<Agreed, &'static str> {
-        let acceptor = TlsAcceptor::from(self.0.load().tcp.clone());
+        let handshake = self.shake_hands(stream, unread);
+        let agreed = tokio::time::timeout(patience, handshake).await;
+        agreed.unwrap_or(Err("timeout"))
+    }
+
+    async fn shake_hands(
+        &self,
+        mut stream: TcpStream,
+        mut unread: Bytes,
+    ) -> Result<Agreed, &'static str> {
+        // For a few seconds in months: otherwise the first words are the handshake's alone.
+        if self.questions.are_expected() {
+            let heard = self.questions.hear(&mut stream, unread).await;
+            let (caller, words) = heard.map_err(|error| word(&error))?;
+            if let Caller::Issuer(terms) = caller {
+                return Err(answered(stream, words, terms).await);
+            }
+            unread = words;
+        }
+        let acceptor = TlsAcceptor::from(self.terms.load().tcp.clone());
         let handshake = acceptor.accept_with(stream, |session| {
             session.set_buffer_limit(Some(BUFFER));
             feed(session, &unread);
         });
-        match tokio::time::timeout(patience, handshake).await {
-            Err(_) => Err("timeout"),
-            Ok(Err(error)) => Err(word(&error)),
-            Ok(Ok(stream)) => Ok(Agreed::of(Box::new(stream))),
-        }
+        let stream = handshake.await.map_err(|error| word(&error))?;
+        Ok(Agreed::of(Box::new(stream)))
     }
 }
 

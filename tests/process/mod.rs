@@ -57,7 +57,7 @@ impl Caudal {
             (line["message"] == "serving").then_some(line)
         });
         let listen = serving["listen"].as_str().unwrap();
-        // The listener without TLS is the first of them.
+        // Where `--listen` says comes first, without TLS; listeners of the configuration follow.
         let first = listen.trim_matches(['[', ']']).split(", ").next().unwrap();
         let addr = first.parse().unwrap();
         let admin = serving["admin"].as_str().unwrap().parse().unwrap();
@@ -125,16 +125,21 @@ impl Caudal {
         format!("{}\n{}", self.out.text(), self.err.text())
     }
 
+    /// Has it read its configuration again, as an operator would.
+    pub(crate) fn reload(&self) {
+        self.signal("HUP");
+    }
+
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill")
+            .args([&format!("-{signal}"), &self.process.id().to_string()])
+            .status();
+        assert!(sent.unwrap().success(), "{signal} is sent");
+    }
+
     /// Stops it as an operator would, and returns the access log, complete.
     pub(crate) fn stop(mut self) -> Vec<Value> {
-        let kill = format!("kill -TERM {}", self.process.id());
-        assert!(
-            Command::new("sh")
-                .args(["-c", &kill])
-                .status()
-                .unwrap()
-                .success()
-        );
+        self.signal("TERM");
         let status = programs::wait(&mut self.process, PATIENCE)
             .unwrap_or_else(|| panic!("caudal does not stop: {}", self.err.text()));
         assert!(status.success(), "caudal ended with {status}");
@@ -184,7 +189,8 @@ fn access_line(line: &str) -> Option<Value> {
 /// A port that is free, below those the system hands out by itself: nobody else is given it meanwhile.
 pub(crate) fn free_port() -> u16 {
     static TAKEN: AtomicU16 = AtomicU16::new(0);
-    let first = u16::try_from(std::process::id() % 10_000).unwrap();
+    // Tests that run side by side have numbers next to each other, and begin to look far from each other.
+    let first = u16::try_from(std::process::id() % 10_000 * 97 % 10_000).unwrap();
     std::iter::repeat_with(|| TAKEN.fetch_add(1, Ordering::Relaxed))
         .take(10_000)
         .map(|n| 20_000 + (first + n) % 10_000)

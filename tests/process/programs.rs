@@ -88,7 +88,7 @@ pub(crate) fn browse(script: &str, mut task: Value) -> Value {
 }
 
 /// Where a program of the system is.
-fn program(name: &str) -> PathBuf {
+pub(crate) fn program(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .map(|folder| folder.join(name))

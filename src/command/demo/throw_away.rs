@@ -11,7 +11,7 @@ use rcgen::{CertificateParams, DnType, KeyPair};
 use super::super::Unusable;
 use super::NAME;
 use crate::config::secret::Reference;
-use crate::config::{self, Config, Listener};
+use crate::config::{self, Config, Listener, Source};
 
 /// A certificate for this machine, in a folder that nobody else can read. Both go when it is dropped.
 pub(super) struct Certificate {
@@ -52,8 +52,10 @@ impl Certificate {
             reference.map_err(|fix| Unusable::from(format!("TMPDIR: {fix}")))
         };
         let certificate = config::Certificate {
-            chain: at(&self.chain())?,
-            key: at(&self.key())?,
+            source: Source::Kept {
+                chain: at(&self.chain())?,
+                key: at(&self.key())?,
+            },
             ocsp: None,
         };
         config.certificate.insert(NAME.to_owned(), certificate);

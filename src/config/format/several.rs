@@ -108,3 +108,25 @@ impl Format<Reference> for SecretReference {
         true
     }
 }
+
+/// A key that is known, and makes no sense where it stands; what to do about it. Its value, perhaps a secret that was to
+/// be elsewhere, is not repeated.
+pub(in crate::config) struct Misplaced(pub(in crate::config) &'static str);
+
+impl Format<()> for Misplaced {
+    fn read(&self, _node: &Node) -> Result<(), Fix> {
+        Err(Fix::Write(self.0.to_owned()))
+    }
+
+    fn write(&self, (): &()) -> Option<String> {
+        None
+    }
+
+    fn example(&self) -> String {
+        String::new()
+    }
+
+    fn is_secret(&self) -> bool {
+        true
+    }
+}

@@ -31,6 +31,22 @@ pub(super) fn check(config: &Config, report: Report<'_>) {
         early_data(&path, listener, report);
         protocols(&path, listener, report);
     }
+    ordered(config, report);
+}
+
+/// Whoever issues a certificate asks for it at a listener that shows it.
+fn ordered(config: &Config, report: Report<'_>) {
+    for (name, certificate) in &config.certificate {
+        let shown = |listener: &Listener| listener.certificates.contains(name);
+        if certificate.ordered().is_some() && !config.listener.values().any(shown) {
+            let key = format!("certificate.{name}.acme");
+            let message = format!(
+                "{key}: the issuer asks at a listener that shows it, and none does: write certificates = [{}] in one",
+                quoted(name)
+            );
+            report(key, message);
+        }
+    }
 }
 
 /// Every address of every listener, the admin's last, and which key it is written under.

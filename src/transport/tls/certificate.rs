@@ -61,6 +61,11 @@ impl Certificate {
         &self.names
     }
 
+    /// When it begins to be valid.
+    pub fn begins(&self) -> SystemTime {
+        self.begins
+    }
+
     /// When it ends to be valid.
     pub fn ends(&self) -> SystemTime {
         self.ends
@@ -69,6 +74,11 @@ impl Certificate {
     /// Whether it is valid at that time.
     pub fn is_valid(&self, now: SystemTime) -> bool {
         (self.begins..=self.ends).contains(&now)
+    }
+
+    /// Whether it is for every one of these names.
+    pub fn is_for_all(&self, names: &[String]) -> bool {
+        names.iter().all(|name| self.is_for(name))
     }
 
     /// Whether it is for this name, `*.` standing for one label (RFC 9525 section 6.3).
