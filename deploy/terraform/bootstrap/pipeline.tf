@@ -12,8 +12,8 @@ resource "aws_iam_openid_connect_provider" "github" {
 locals {
   # Who may take which role, in GitHub's words.
   subjects = {
-    plan    = ["repo:${var.repository}:pull_request", "repo:${var.repository}:ref:refs/heads/main"]
-    deploy  = ["repo:${var.repository}:environment:${var.environment}"]
+    plan   = ["repo:${var.repository}:pull_request", "repo:${var.repository}:ref:refs/heads/main"]
+    deploy = ["repo:${var.repository}:environment:${var.environment}"]
     # The workflow release.yml names it.
     release = ["repo:${var.repository}:environment:release"]
   }
