@@ -34,6 +34,8 @@ struct Rest {
     slots: VecDeque<Slot>,
     /// The most that the next piece may be.
     most: usize,
+    /// Whether others are to be sent theirs before the next piece.
+    gives_way: bool,
     /// The next byte to give out.
     position: u64,
     end: u64,
@@ -69,12 +71,10 @@ impl Blocks {
             at_hand: None,
             ..source
         };
+        let follows = source.joined || follows;
         let mut rest = Rest {
-            most: if source.joined || follows {
-                FIRST
-            } else {
-                usize::MAX
-            },
+            most: if follows { FIRST } else { usize::MAX },
+            gives_way: follows,
             source,
             slots: std::mem::take(&mut window.blocks),
             position: range.start,
@@ -131,7 +131,11 @@ impl Blocks {
         if let Some(first) = self.first.take() {
             return Some(Ok(first));
         }
-        self.rest.as_mut()?.next().await
+        let rest = self.rest.as_mut()?;
+        if std::mem::take(&mut rest.gives_way) {
+            others_first().await;
+        }
+        rest.next().await
     }
 }
 
@@ -179,5 +183,39 @@ impl Rest {
         if self.slots.len() <= 1 && next < self.end {
             self.slots.extend(self.source.window(next..self.end).blocks);
         }
+    }
+}
+
+/// Lets all go first who could go on by now. A task of its own has the last place in the queue; hyper polls again at once
+/// what merely yields, and would write both pieces as one.
+async fn others_first() {
+    // It cannot fail, and that it was stopped with its runtime is no matter either.
+    let _ = tokio::spawn(async {}).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use futures_util::poll;
+
+    use super::others_first;
+
+    #[tokio::test]
+    async fn who_lets_others_go_first_does_so_however_often_it_is_asked() {
+        let went = Arc::new(AtomicBool::new(false));
+        tokio::spawn({
+            let went = went.clone();
+            async move { went.store(true, Ordering::Relaxed) }
+        });
+        let mut waiting = pin!(others_first());
+        for _ in 0..3 {
+            assert!(poll!(waiting.as_mut()).is_pending());
+        }
+        assert!(!went.load(Ordering::Relaxed));
+        waiting.await;
+        assert!(went.load(Ordering::Relaxed));
     }
 }
