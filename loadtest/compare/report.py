@@ -92,7 +92,7 @@ def _heading(path: Path, occasion: Occasion, foreign: float) -> str:
 Made by `{occasion.command}` on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, in {occasion.minutes:.0f} minutes. What it
 does and how to read it is in the [README]({readme}). Rounds: {occasion.rounds}.
 
-- Machine: {_cpu()}, {os.cpu_count()} cores, {_memory_gib():.0f} GiB; Linux {platform.release()}
+- Machine: {_cpu()}, {os.cpu_count()} cores, {_memory_gib():.0f} GiB; Linux {platform.release()}, TCP by {_congestion()}
 - Servers: {said}
 - Noise: {noise}"""
 
@@ -166,6 +166,11 @@ def _written(figure: str, value: float | None) -> str:
 def _cpu() -> str:
     found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     return found[1] if found else platform.machine()
+
+
+def _congestion() -> str:
+    """Decides much of what a MiB costs: bbr sets a timer for every burst, cubic none."""
+    return Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
 
 
 def _memory_gib() -> float:

@@ -321,10 +321,7 @@ impl<A: Answer> Connection<A> {
     async fn serve(self) {
         self.shared.instruments.transport.accepted.increment(1);
         let _counted = Counted::new(self.shared.instruments.clone());
-        let mut builder = h3::server::builder();
-        builder.max_field_section_size(HEAD).send_grease(false);
-        let carried = Bounded::new(self.quic.clone());
-        let Ok(mut h3) = builder.build::<_, Bytes>(carried).await else {
+        let Some(mut h3) = Box::pin(self.begin()).await else {
             return self.shared.instruments.transport.closed("malformed");
         };
         let (mut answering, turns) = (JoinSet::new(), Turns::default());
@@ -369,6 +366,17 @@ impl<A: Answer> Connection<A> {
             let _ = tokio::time::timeout(patience, self.delivered()).await;
             self.quic.close(NO_ERROR, b"");
         }
+    }
+
+    /// Begins to speak HTTP/3. Apart from what a connection at rest holds: to build needs three times what is built, and
+    /// what is built would be held twice.
+    async fn begin(
+        &self,
+    ) -> Option<Box<h3::server::Connection<Bounded<h3_quinn::Connection>, Bytes>>> {
+        let mut builder = h3::server::builder();
+        builder.max_field_section_size(HEAD).send_grease(false);
+        let built = builder.build(Bounded::new(self.quic.clone())).await;
+        built.ok().map(Box::new)
     }
 
     /// Waits until what was written has arrived, or the client has gone: to close throws away what has not. QUIC tells
