@@ -84,6 +84,7 @@ impl Orders {
 
 impl Order {
     async fn look_after(&self, questions: &Questions, came: &Notify, instruments: &Instruments) {
+        instruments.certificate_order(&self.name, None);
         let (mut failures, mut told) = (0, String::new());
         let mut chance = fastrand::f64();
         loop {
@@ -93,7 +94,7 @@ impl Order {
                 continue;
             }
             let mut outcome = self.order(questions).await;
-            instruments.certificate_order(&self.name, outcome.is_ok());
+            instruments.certificate_order(&self.name, Some(outcome.is_ok()));
             let certificate = &self.name;
             if outcome.is_ok() {
                 tracing::info!(certificate, "a certificate was ordered, and came");

@@ -171,8 +171,8 @@ impl Instruments {
         HandshakeInstruments::new(&self.recorder, listener)
     }
 
-    /// Counts an order of a certificate: whether it came.
-    pub fn certificate_order(&self, certificate: &str, came: bool) {
+    /// Counts an order of a certificate: whether it came; `None` before the first.
+    pub fn certificate_order(&self, certificate: &str, came: Option<bool>) {
         certificate_order(&self.recorder, certificate, came);
     }
 

@@ -80,14 +80,21 @@ pub(super) fn certificate_gone(recorder: &PrometheusRecorder, certificate: &str)
     expires(recorder, certificate).set(f64::NAN);
 }
 
-/// Counts an order of a certificate: whether it came.
-pub(super) fn certificate_order(recorder: &PrometheusRecorder, certificate: &str, came: bool) {
-    let outcome = if came { "ordered" } else { "failed" };
-    let labels = [
-        ("certificate", certificate.to_owned()),
-        ("outcome", outcome.to_owned()),
-    ];
-    counter(recorder, "caudal_certificate_orders_total", &labels).increment(1);
+/// Counts an order of a certificate: whether it came. `None`, that it may be ordered from now on: a counter that begins
+/// with 1 has not increased, for Prometheus.
+pub(super) fn certificate_order(
+    recorder: &PrometheusRecorder,
+    certificate: &str,
+    came: Option<bool>,
+) {
+    for (outcome, counts) in [("ordered", true), ("failed", false)] {
+        let labels = [
+            ("certificate", certificate.to_owned()),
+            ("outcome", outcome.to_owned()),
+        ];
+        let count = u64::from(came == Some(counts));
+        counter(recorder, "caudal_certificate_orders_total", &labels).increment(count);
+    }
 }
 
 fn expires(recorder: &PrometheusRecorder, certificate: &str) -> Gauge {
