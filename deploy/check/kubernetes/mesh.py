@@ -116,6 +116,10 @@ def bootstrap(overlay, address, pods):
     """What istiod makes of the Gateway, VirtualService, DestinationRule and EnvoyFilter, as a static configuration."""
     rule = overlay.of("DestinationRule", "caudal")["spec"]["trafficPolicy"]
     balancer, outliers = rule["loadBalancer"]["consistentHash"], rule["outlierDetection"]
+    # Istio's default, as soon as there is outlier detection: endpoints of the gateway's own zone come first. The hash below
+    # is over all pods only without it.
+    locality = rule["loadBalancer"].get("localityLbSetting", {})
+    assert locality.get("enabled") is False, "each zone's gateway hashes over the pods of its own zone"
     http = overlay.of("VirtualService", "caudal")["spec"]["http"][0]
     assert http["retries"]["attempts"] == 0, "retries are on"
     title = overlay.of("EnvoyFilter", "caudal-title")["spec"]["configPatches"][0]["patch"]["value"]
