@@ -37,12 +37,13 @@ module "media" {
   }
 }
 
-# What caudal may do: read, and list, for S3 tells who may not list that an absent object is forbidden.
+# What caudal may do: read, and list, for S3 tells who may not list that an absent object is forbidden. Readiness asks for
+# .caudal-probe, which is not there: who may not read it is told 403, and no pod becomes ready.
 data "aws_iam_policy_document" "read" {
   statement {
     sid       = "ReadTitles"
     actions   = ["s3:GetObject", "s3:GetObjectVersion"]
-    resources = ["${module.media.arn}/titles/*"]
+    resources = ["${module.media.arn}/titles/*", "${module.media.arn}/.caudal-probe"]
   }
 
   statement {
