@@ -29,7 +29,8 @@ def main():
     options = parser.parse_args()
     cluster = Cluster(options.namespace, options.deployment)
     before = cluster.revision()
-    say(cluster.run("apply", "--server-side", "--kustomize", options.overlay))
+    # An undo, by us or by hand, owns what it put back, and the next apply would be refused for it.
+    say(cluster.run("apply", "--server-side", "--force-conflicts", "--kustomize", options.overlay))
     why = watch(cluster, options)
     if why is None:
         say(f"in use: revision {cluster.revision()}")

@@ -16,6 +16,8 @@ def main(arguments):
     assert arguments[:2] == ["--namespace", "caudal"], arguments
     verb, rest = arguments[2], arguments[3:]
     if verb == "apply":
+        if cluster["undone"] and "--force-conflicts" not in rest:
+            sys.exit('Apply failed with 1 conflict: conflict with "kubectl-rollout": .spec.template.spec.containers')
         cluster["calls"].append("apply")
         cluster["revision"] += 1
         print("deployment.apps/caudal serverside-applied")
@@ -23,6 +25,7 @@ def main(arguments):
         cluster["calls"].append(rest[0])
         if rest[0] == "undo":
             assert rest[1:] == ["deployment/caudal", "--to-revision=4"], rest
+            cluster["undone"] = True
         print(f"rollout {rest[0]}")
     elif rest[0] == "deployment":
         print(json.dumps(deployment(cluster)))

@@ -132,7 +132,8 @@ def rolls(folder, url, pod, state, expected):
     """rollout.py before a cluster that is written down: no Kubernetes can run here. Prometheus and pods are real."""
     place = pathlib.Path(folder, f"cluster-{pod}-{state}")
     place.mkdir()
-    told = {"revision": 4, "next": pod.rsplit("-", 1)[0], "state": state, "calls": []}
+    # Somebody has gone back before: kubectl owns what it put back then.
+    told = {"revision": 4, "next": pod.rsplit("-", 1)[0], "state": state, "calls": [], "undone": True}
     (place / "cluster.json").write_text(json.dumps(told))
     (place / "kubectl").symlink_to(HERE / "cluster.py")
     environment = {**os.environ, "PATH": f"{place}:{os.environ['PATH']}", "CLUSTER": str(place / "cluster.json")}
