@@ -151,6 +151,7 @@ module "transcode" {
 
   name               = var.name
   image_uri          = "${module.registry.urls["transcode"]}:${var.transcode_tag}"
+  memory_size        = var.transcode_memory
   media_bucket       = module.storage.media_bucket
   media_bucket_arn   = module.storage.media_bucket_arn
   media_key_arn      = module.storage.media_key_arn

@@ -224,6 +224,12 @@ variable "transcode_tag" {
   default     = null
 }
 
+variable "transcode_memory" {
+  description = "The memory of the function that makes titles, in MB: 10240, or 3008 where the account is new and its quota was not raised."
+  type        = number
+  default     = 10240
+}
+
 variable "alarm_emails" {
   description = "Who is told of alarms."
   type        = set(string)

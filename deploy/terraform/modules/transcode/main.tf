@@ -33,6 +33,7 @@ resource "aws_s3_bucket_notification" "uploads" {
 }
 
 resource "aws_lambda_function" "this" {
+  #checkov:skip=CKV_AWS_115:the queue takes no more at a time than scaling_config says; to reserve as many is refused where an account has few
   #checkov:skip=CKV_AWS_116:what fails goes back to the queue it came from, and from there to the dead letters (queue.tf)
   #checkov:skip=CKV_AWS_117:it talks to S3 alone and listens to nobody; in the VPC it would need a way out and gain none of its own
   #checkov:skip=CKV_AWS_272:Lambda verifies signatures of zip files, not of images; the registry's tags are immutable instead
@@ -44,16 +45,13 @@ resource "aws_lambda_function" "this" {
   image_uri     = var.image_uri
   architectures = [var.architecture]
 
-  # Lambda's most of everything: six processors come with the memory, and an upload and its renditions lie on the disk.
-  memory_size = 10240
+  # Lambda's most of everything: six processors come with 10,240 MB, and an upload and its renditions lie on the disk.
+  memory_size = var.memory_size
   timeout     = 900
 
   ephemeral_storage {
     size = 10240
   }
-
-  # Bounds what a thousand uploads at once may cost.
-  reserved_concurrent_executions = var.concurrency
 
   environment {
     variables = {
@@ -84,6 +82,7 @@ resource "aws_lambda_event_source_mapping" "uploads" {
   batch_size              = 1
   function_response_types = ["ReportBatchItemFailures"]
 
+  # Bounds what a thousand uploads at once may cost.
   scaling_config {
     maximum_concurrency = var.concurrency
   }

@@ -49,6 +49,17 @@ variable "log_bucket" {
   type        = string
 }
 
+variable "memory_size" {
+  description = "The function's memory, in MB; processors come with it, six with 10240. A new account has 3008 at most until its quota is raised."
+  type        = number
+  default     = 10240
+
+  validation {
+    condition     = var.memory_size >= 128 && var.memory_size <= 10240
+    error_message = "memory_size is 128 to 10240, which is what Lambda has."
+  }
+}
+
 variable "concurrency" {
   description = "How many uploads are packaged at a time."
   type        = number
