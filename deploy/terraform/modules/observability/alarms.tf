@@ -35,10 +35,18 @@ locals {
       compare    = "GreaterThanThreshold", threshold = 0, minutes = 1, missing = "notBreaching"
       dimensions = tomap({ outcome = "refused" })
     }
+    # The function gives what failed back to the queue, and ends well itself: Lambda counts no error of it.
     uploads-failing = {
-      about      = "the function that makes titles ends in errors"
+      about      = "an upload could not be made a title, and is tried again; the function's log says why"
+      namespace  = "Caudal/Transcode", metric = "Uploads", statistic = "Sum"
+      compare    = "GreaterThanThreshold", threshold = 0, minutes = 1, missing = "notBreaching"
+      dimensions = tomap({ outcome = "failed" })
+    }
+    # Whom Lambda ends says nothing any more.
+    uploads-cut = {
+      about      = "the function that makes titles was ended, for want of time or memory, or did not start"
       namespace  = "AWS/Lambda", metric = "Errors", statistic = "Sum"
-      compare    = "GreaterThanThreshold", threshold = 2, minutes = 15, missing = "notBreaching"
+      compare    = "GreaterThanThreshold", threshold = 0, minutes = 1, missing = "notBreaching"
       dimensions = tomap({ FunctionName = var.transcode.function_name })
     }
   }
