@@ -23,6 +23,8 @@ resource "aws_ecr_lifecycle_policy" "this" {
 
   repository = each.value.name
 
+  # The second rule counts tagged images alone: a release leaves an index under its tag and, without one, an image and an
+  # attestation for each platform, which would use up the number five times as fast.
   policy = jsonencode({
     rules = [
       {
@@ -34,7 +36,7 @@ resource "aws_ecr_lifecycle_policy" "this" {
       {
         rulePriority = 2
         description  = "all but the newest, so that there is always something to go back to"
-        selection    = { tagStatus = "any", countType = "imageCountMoreThan", countNumber = var.keep }
+        selection    = { tagStatus = "tagged", tagPatternList = ["*"], countType = "imageCountMoreThan", countNumber = var.keep }
         action       = { type = "expire" }
       },
     ]
