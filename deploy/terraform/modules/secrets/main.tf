@@ -3,7 +3,8 @@
 # The origin lock has two slots. caudal accepts both, CloudFront sends the active one. To rotate without refusing anybody:
 #
 #   1. make the idle one anew:      terraform apply -replace='module.secrets.module.origin_lock["b"].aws_secretsmanager_secret_version.this'
-#   2. wait until caudal knows it:  viewer.reload_remote, five minutes unless configured
+#   2. wait until caudal knows it:  ten minutes. External Secrets looks every five, the kubelet brings the file within
+#                                   one and a half, caudal reads it again within ten seconds (viewer.reload)
 #   3. send it:                     origin_lock_active = "b", terraform apply
 #   4. make the other one anew, once CloudFront says Deployed: what leaked opens nothing any more
 
