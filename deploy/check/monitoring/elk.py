@@ -4,6 +4,7 @@ There is no Elasticsearch here to ask. The pipeline's processors are few and pla
 Elasticsearch's reference says that each of them does, and an unknown processor or option is a failure.
 """
 
+import fnmatch
 import json
 import re
 
@@ -11,6 +12,8 @@ import yaml
 from report import MONITORING, ROOT, Report, Wrong, ask, none_of
 
 ELK = MONITORING / "elk"
+# Where the kubelet puts what containers write: POD_NAMESPACE_CONTAINER-ID.log.
+LOGS = "/var/log/containers"
 OPTIONS = {
     "json": ({"field"}, {"target_field"}),
     "date": ({"field", "formats"}, {"target_field"}),
@@ -94,8 +97,13 @@ def shipped() -> None:
         raise Wrong(f"{output['index']} is not of {pattern}")
     if output["api_key"] != "${ES_API_KEY}":
         raise Wrong("the key stands in the file")
-    if filebeat["filebeat.inputs"][0]["parsers"] != [{"container": {"stream": "stdout"}}]:
+    containers = filebeat["filebeat.inputs"][0]
+    if containers["parsers"] != [{"container": {"stream": "stdout"}}]:
         raise Wrong("stderr would be taken for access lines")
+    [path] = containers["paths"]
+    taken = [name for name in ["caudal", "istio-proxy"] if fnmatch.fnmatch(f"{LOGS}/caudal-7c9b-h4k2d_caudal_{name}-0f3a.log", path)]
+    if taken != ["caudal"]:
+        raise Wrong(f"{path} takes the containers {taken}")
 
 
 def mapping() -> dict[str, str]:
