@@ -88,9 +88,9 @@ variable "node_image" {
 }
 
 variable "node_count" {
-  description = "How few and how many nodes there are."
+  description = "How few and how many nodes there are. In the mesh a node has one pod of caudal: deploy/kubernetes/README.md has the arithmetic."
   type        = object({ min = number, max = number })
-  default     = { min = 3, max = 12 }
+  default     = { min = 4, max = 24 }
 }
 
 variable "mesh" {
