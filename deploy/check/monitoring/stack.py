@@ -23,10 +23,14 @@ CONFIG = """
 listen = ["127.0.0.1:{port}"]
 [listener.public]
 listen = ["127.0.0.1:{tls}"]
-certificates = ["edge"]
+certificates = ["edge", "ordered"]
 [certificate.edge]
 chain = "file:{place}/edge.pem"
 key = "file:{place}/edge.key"
+[certificate.ordered] # in vain: nobody is there to order it from
+acme = ["vod.example.com"]
+acme_directory = "https://127.0.0.1:9/directory"
+acme_cache = "{place}/acme"
 [admin]
 listen = "127.0.0.1:{admin}"
 [log]
