@@ -3,13 +3,14 @@
 //! What is ordered is written to a file and nothing else: `app/tls` reads it like any other, at the start too, where no
 //! issuer is waited for.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::join_all;
 use tokio::sync::{Mutex, Notify};
 
 use super::shelf::Shelf;
+use crate::config::secret::Secret;
 use crate::config::{self, Config};
 use crate::remote::Remote;
 use crate::remote::acme::{Account, Error};
@@ -27,6 +28,8 @@ struct Order {
     remote: Remote,
     /// Held while an account is made, so that certificates of one issuer share theirs.
     accounts: Arc<Mutex<()>>,
+    /// What came and could not be written: issuers sign the same few times a week.
+    unkept: std::sync::Mutex<Option<Secret>>,
 }
 
 /// The longest sleep: clocks are put right meanwhile, and another process may have ordered.
@@ -65,6 +68,7 @@ impl Orders {
                 shelf,
                 remote: remote?,
                 accounts: accounts.clone(),
+                unkept: Default::default(),
             });
         }
         Ok(Self(orders))
@@ -144,6 +148,10 @@ impl Order {
             let expected = questions.expect(name, digest);
             expected.map_err(|problem| problem.to_string())
         };
+        let came = self.unkept().take();
+        if let Some(came) = came {
+            return self.keep(came);
+        }
         let names = &self.acme.names;
         let ordered = match self.account().await?.order(names, show).await {
             Err(Error::NoSuchAccount) => {
@@ -160,10 +168,20 @@ impl Order {
             let why = "the issuer's certificate is not for the names that it was ordered for";
             return Err(Error::Issuer(why.to_owned()));
         }
-        let kept = self
-            .shelf
-            .keep_certificate(&self.name, &[key, chain].concat());
-        kept.map_err(Error::Proof)
+        self.keep(Secret::new([key, chain].concat()))
+    }
+
+    fn keep(&self, came: Secret) -> Result<(), Error> {
+        let kept = self.shelf.keep_certificate(&self.name, came.reveal());
+        kept.map_err(|why| {
+            *self.unkept() = Some(came);
+            Error::Proof(why)
+        })
+    }
+
+    /// What is swapped under this lock is whole, whatever panicked elsewhere.
+    fn unkept(&self) -> std::sync::MutexGuard<'_, Option<Secret>> {
+        self.unkept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn account(&self) -> Result<Account, Error> {
@@ -207,6 +225,38 @@ mod tests {
         assert_eq!(due(begins, ends, 0.0), begins + day * 60);
         assert_eq!(due(begins, ends, 1.0), begins + day * 57);
         assert_eq!(due(ends, begins, 1.0), begins, "one without a life is due");
+    }
+
+    #[tokio::test]
+    async fn what_came_and_could_not_be_written_is_not_ordered_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let acme = config::Acme {
+            names: vec!["vod.example".to_owned()],
+            // Nobody is there: to order would fail.
+            directory: "https://127.0.0.1:9/dir".to_owned(),
+            contact: None,
+            cache: folder.path().to_owned(),
+            ca: None,
+        };
+        let shelf = Shelf::of(&acme);
+        shelf.open().unwrap();
+        let in_the_way = shelf.path("vod").join("x");
+        std::fs::create_dir_all(&in_the_way).unwrap();
+        let order = Order {
+            name: "vod".to_owned(),
+            shelf: shelf.clone(),
+            remote: Remote::new().unwrap(),
+            accounts: Arc::default(),
+            unkept: Default::default(),
+            acme,
+        };
+        let questions = Questions::default();
+        order.keep(Secret::new(b"signed")).unwrap_err();
+        order.order(&questions).await.unwrap_err();
+        std::fs::remove_dir_all(shelf.path("vod")).unwrap();
+        order.order(&questions).await.unwrap();
+        assert_eq!(shelf.certificate("vod").unwrap().reveal(), b"signed");
+        assert!(order.unkept().is_none());
     }
 
     #[test]

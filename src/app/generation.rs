@@ -52,7 +52,7 @@ pub(super) struct Current {
     health: Health,
     delivery: Arc<Delivery>,
     kept: access::Kept,
-    tls: tls::Made,
+    tls: tls::InUse,
     _upkeep: JoinSet<()>,
 }
 
@@ -67,9 +67,9 @@ impl Generation {
         storages: Storages,
         before: Option<&Current>,
     ) -> Result<Self, Error> {
-        let none = tls::Made::default();
+        let in_use = before.map(|before| before.tls.load_full());
         let access = access::Loader::load(config, before.map(|before| &before.kept)).await?;
-        let tls = tls::Loader::load(config, before.map_or(&none, |before| &before.tls)).await?;
+        let tls = tls::Loader::load(config, &in_use.unwrap_or_default()).await?;
         let same = before.filter(|before| before.config.compression == config.compression);
         let delivery = match same {
             Some(before) => before.delivery.clone(),
@@ -120,7 +120,7 @@ impl Generation {
 impl Rest {
     /// Begins to look after files, secrets and storages.
     pub(super) fn look_after(self, house: &House) -> Current {
-        let (kept, tls) = (self.access.kept(), self.tls.made());
+        let (kept, tls) = (self.access.kept(), self.tls.in_use());
         let instruments = &house.instruments;
         let mut upkeep = JoinSet::new();
         let on = &house.background;

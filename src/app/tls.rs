@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use arc_swap::ArcSwap;
 use futures_util::future::{OptionFuture, join};
 use tokio::sync::Notify;
 
@@ -30,12 +31,17 @@ pub(super) struct Loader {
     secrets: Secrets,
     files: Files,
     made: Made,
+    /// What is in use of it, for the configuration that comes next.
+    in_use: InUse,
     orders: Option<Orders>,
     /// Told when one came.
     came: Arc<Notify>,
     /// Something changed that is not in use yet.
     is_stale: bool,
 }
+
+/// What is in use now, whoever changed it last. Cheap to clone: all see the same.
+pub(super) type InUse = Arc<ArcSwap<Made>>;
 
 /// What a loader has made.
 #[derive(Clone, Default)]
@@ -79,6 +85,7 @@ impl Loader {
             secrets: Secrets::new(references, manager, config.viewer.reload_remote),
             files: Files::default(),
             made: before.clone(),
+            in_use: InUse::default(),
             orders: Some(Orders::of(config).map_err(Error::Config)?),
             came: Arc::default(),
             is_stale: false,
@@ -112,8 +119,9 @@ impl Loader {
     }
 
     /// What a loader for the next configuration goes on with.
-    pub(super) fn made(&self) -> Made {
-        self.made.clone()
+    pub(super) fn in_use(&self) -> InUse {
+        self.in_use.store(Arc::new(self.made.clone()));
+        self.in_use.clone()
     }
 
     /// Takes what was loaded into use.
@@ -121,6 +129,7 @@ impl Loader {
         for listener in self.made.listeners.values() {
             listener.tls.renew(listener.terms.clone());
         }
+        self.in_use.store(Arc::new(self.made.clone()));
     }
 
     /// Looks for changes for as long as the process runs, and orders what is to be ordered. A change that cannot be used

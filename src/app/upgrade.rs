@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as Line;
 use std::process::{Child, Command, ExitStatus};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use command_fds::{CommandFdExt, FdMapping};
 use tokio::io::AsyncReadExt;
@@ -16,6 +16,9 @@ use crate::transport::READY;
 
 /// For the other process to say that it serves: to read its configuration, and to reach its storages.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// For one that has given up to end by itself.
+const ENDING: Duration = Duration::from_secs(2);
 
 /// The first descriptor that is handed on (sd_listen_fds(3)).
 const FIRST: i32 = 3;
@@ -48,7 +51,7 @@ pub(super) async fn hand_over(sockets: Vec<OwnedFd>) -> Result<Successor, String
     let mut said = [0];
     match tokio::time::timeout(PATIENCE, line.read_exact(&mut said)).await {
         Ok(Ok(_)) if said == [READY] => {}
-        Ok(_) => return Err(starting.ended()),
+        Ok(_) => return Err(starting.ended().await),
         Err(_) => return Err(format!("it does not serve after {} s", PATIENCE.as_secs())),
     }
     Ok(Successor {
@@ -87,13 +90,16 @@ impl Starting {
         self.0.take().map_or(0, |child| child.id())
     }
 
-    /// How it ended, as it has closed its line.
-    fn ended(&mut self) -> String {
-        let waited = self.0.as_mut().map(Child::wait);
-        match waited {
-            Some(Ok(status)) => format!("it ended ({}): see the log above", exit(status)),
-            _ => "it ended: see the log above".to_owned(),
+    /// How it ended, as it has closed its line. One that hangs in its end is not waited for: signals are for us meanwhile.
+    async fn ended(&mut self) -> String {
+        let begun = Instant::now();
+        while begun.elapsed() < ENDING {
+            if let Some(Ok(Some(status))) = self.0.as_mut().map(Child::try_wait) {
+                return format!("it ended ({}): see the log above", exit(status));
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
+        "it gave up: see the log above".to_owned()
     }
 }
 

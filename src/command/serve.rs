@@ -149,9 +149,12 @@ async fn until_told(running: &Running, signals: &mut Signals) -> End {
             Told::Stop => return End::Stop,
             Told::Reload => {
                 supervisor::told(News::Reloading);
-                // It has told in the log how that went.
-                let _ = running.reload().await;
-                supervisor::told(News::Reloaded);
+                tokio::select! {
+                    // What is under way is not in use yet, and is given up.
+                    () = signals.stop() => return End::Stop,
+                    // It has told in the log how that went.
+                    _ = running.reload() => supervisor::told(News::Reloaded),
+                }
             }
             Told::Upgrade => tokio::select! {
                 () = signals.stop() => return End::Stop,

@@ -40,12 +40,21 @@ pub(super) struct Binder<'a> {
     pub(super) own: Vec<Own>,
     /// With the ports the system chose.
     pub(super) addrs: Vec<SocketAddr>,
+    /// Ports that listeners have over IPv4 by an address of their own: "[::]" leaves IPv4 to them.
+    over_ipv4: Vec<u16>,
     inherited: &'a mut Inherited,
 }
 
 impl<'a> Binder<'a> {
-    pub(super) fn new(workers: usize, inherited: &'a mut Inherited) -> Self {
+    pub(super) fn new(
+        workers: usize,
+        listeners: &[Listener],
+        inherited: &'a mut Inherited,
+    ) -> Self {
+        let addrs = listeners.iter().flat_map(|listener| &listener.addrs);
+        let over_ipv4 = addrs.filter(|addr| addr.is_ipv4()).map(SocketAddr::port);
         Self {
+            over_ipv4: over_ipv4.collect(),
             own: std::iter::repeat_with(Own::default).take(workers).collect(),
             addrs: Vec::new(),
             inherited,
@@ -75,7 +84,7 @@ impl<'a> Binder<'a> {
         let mut addr = asked;
         if sockets.is_empty() {
             for worker in 0..workers {
-                let socket = listener(addr, Share::of(worker))?;
+                let socket = listener(addr, self.families(addr), Share::of(worker))?;
                 // Where the system chose the port, the others need the same one.
                 addr = socket.local_addr()?;
                 sockets.push(socket);
@@ -95,7 +104,8 @@ impl<'a> Binder<'a> {
         let mut sockets = self.inherited.udp(addr);
         if sockets.is_empty() {
             for worker in 0..workers {
-                sockets.push(datagrams(addr, Share::of(worker))?);
+                let families = self.families(addr);
+                sockets.push(datagrams(addr, families, Share::of(worker))?);
             }
         }
         // Datagrams of one connection have to come to one place: sockets are not shared.
@@ -104,6 +114,13 @@ impl<'a> Binder<'a> {
             self.own[n % workers].datagrams.push((at, socket, place));
         }
         Ok(())
+    }
+
+    fn families(&self, addr: SocketAddr) -> Families {
+        match addr.is_ipv6() && self.over_ipv4.contains(&addr.port()) {
+            true => Families::Own,
+            false => Families::Both,
+        }
     }
 
     /// One worker is enough for whoever comes by a path.
@@ -132,6 +149,15 @@ impl Own {
     }
 }
 
+/// What a socket for IPv6 takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Families {
+    /// IPv6 alone.
+    Own,
+    /// IPv4 too, at "[::]".
+    Both,
+}
+
 /// Which of a port's sockets is bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Share {
@@ -151,27 +177,27 @@ impl Share {
     }
 }
 
-fn listener(addr: SocketAddr, share: Share) -> io::Result<TcpListener> {
+fn listener(addr: SocketAddr, families: Families, share: Share) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
-    bind(&socket, addr, share)?;
+    bind(&socket, addr, families, share)?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
 
-fn datagrams(addr: SocketAddr, share: Share) -> io::Result<UdpSocket> {
+fn datagrams(addr: SocketAddr, families: Families, share: Share) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
-    bind(&socket, addr, share)?;
+    bind(&socket, addr, families, share)?;
     // A burst of a handshake flood or of acknowledgements waits here; the system may allow less.
     let _ = socket.set_recv_buffer_size(DATAGRAM_BUFFER);
     let _ = socket.set_send_buffer_size(DATAGRAM_BUFFER);
     Ok(socket.into())
 }
 
-fn bind(socket: &Socket, addr: SocketAddr, share: Share) -> io::Result<()> {
+fn bind(socket: &Socket, addr: SocketAddr, families: Families, share: Share) -> io::Result<()> {
     if addr.is_ipv6() {
-        // "[::]" takes IPv4 too, whatever the system's default.
-        socket.set_only_v6(false)?;
+        // Whatever the system's default.
+        socket.set_only_v6(families == Families::Own)?;
     }
     socket.set_nonblocking(true)?;
     if share == Share::Further {
@@ -239,7 +265,7 @@ mod tests {
             (2, 2, vec![1, 1]),
         ] {
             let mut nothing = Inherited::default();
-            let mut first = Binder::new(before, &mut nothing);
+            let mut first = Binder::new(before, &[], &mut nothing);
             first.listen(0, &plain(loopback)).unwrap();
             let addr = first.addrs[0];
             let sockets = first.own.into_iter().flat_map(|own| own.ears);
@@ -247,11 +273,39 @@ mod tests {
                 Ear::Tcp(socket) => socket,
                 Ear::Unix(_) => unreachable!("there is no path"),
             }));
-            let mut next = Binder::new(after, &mut inherited);
+            let mut next = Binder::new(after, &[], &mut inherited);
             next.listen(0, &plain(addr)).unwrap();
             assert_eq!(ears(&next), dealt, "{before} to {after}");
             assert_eq!(next.addrs, [addr]);
         }
+    }
+
+    #[test]
+    fn both_families_at_one_port_have_a_socket_each_and_one_alone_takes_both() {
+        let mut nothing = Inherited::default();
+        let free = Binder::new(1, &[], &mut nothing)
+            .tcp(0, "0.0.0.0:0".parse().unwrap())
+            .unwrap();
+        let any6 = SocketAddr::new("::".parse().unwrap(), free.port());
+        let both = |addrs| Listener {
+            addrs,
+            ..plain(free)
+        };
+        for addrs in [vec![free, any6], vec![any6, free]] {
+            let listeners = [both(addrs.clone())];
+            let mut nothing = Inherited::default();
+            let mut binder = Binder::new(2, &listeners, &mut nothing);
+            binder.listen(0, &listeners[0]).unwrap();
+            assert_eq!(binder.addrs, addrs);
+            for addr in ["127.0.0.1", "[::1]"] {
+                let addr = format!("{addr}:{}", free.port());
+                std::net::TcpStream::connect(addr).unwrap();
+            }
+        }
+        let listeners = [both(vec![any6])];
+        let mut binder = Binder::new(1, &listeners, &mut nothing);
+        binder.listen(0, &listeners[0]).unwrap();
+        std::net::TcpStream::connect(("127.0.0.1", free.port())).unwrap();
     }
 
     #[test]

@@ -20,6 +20,7 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use socket2::SockRef;
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 
 use super::busy::Busy;
 use super::exchange::{Bounds, exchange};
@@ -69,8 +70,10 @@ pub(super) struct Connection<A> {
     pub(super) shared: Shared,
     /// How often connections of this worker have let go of hyper and its memory.
     pub(super) quieted: Arc<AtomicU64>,
-    /// Its place under the cap.
-    pub(super) _permit: Permit,
+    /// Its place under the cap; none for who came as the drain began.
+    pub(super) _permit: Option<Permit>,
+    /// Kept for as long as it is there, for the worker that waits for it.
+    pub(super) _here: mpsc::Sender<()>,
 }
 
 /// The connection at rest, or `None` where it has ended.
@@ -228,7 +231,15 @@ impl<A: Answer> Connection<A> {
             outcome = connection.as_mut() => outcome,
             () = drain => {
                 connection.as_mut().graceful_shutdown();
-                connection.await
+                // Who leaves its answers untaken is cut now as at any time, or it would hold the drain to its end.
+                tokio::select! {
+                    biased;
+                    outcome = connection => outcome,
+                    () = streams.stalled(patience) => {
+                        self.shared.instruments.transport.closed("write_stall");
+                        return Ok(None);
+                    }
+                }
             }
             () = streams.stalled(patience) => {
                 // GOAWAY: the peer may take what it still wants, and come again.
@@ -430,7 +441,8 @@ mod tests {
             answer: Nothing,
             shared,
             quieted: Arc::default(),
-            _permit: permit,
+            _permit: Some(permit),
+            _here: mpsc::channel(1).0,
         };
         (connection, Stream::Tcp(stream), peer, drain)
     }

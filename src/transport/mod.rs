@@ -176,7 +176,7 @@ impl Transport {
         workers: usize,
         inherited: &mut Inherited,
     ) -> Result<Self, BindError> {
-        let mut binder = Binder::new(workers, inherited);
+        let mut binder = Binder::new(workers, &listeners, inherited);
         for (at, listener) in listeners.iter().enumerate() {
             binder.listen(at, listener)?;
         }

@@ -82,7 +82,7 @@ impl Listening {
                 incoming = endpoint.accept() => incoming,
             };
             let Some(incoming) = incoming else { break };
-            if guests.handshaking.len() >= unproven && incoming.may_retry() {
+            if guests.unproven() >= unproven && incoming.may_retry() {
                 let _ = incoming.retry();
                 continue;
             }
@@ -95,6 +95,7 @@ impl Listening {
                 answer: answer.clone(),
                 shared: shared.clone(),
                 permit,
+                unproven: guests.unproven.clone(),
             };
             guests.handshaking.spawn(caller.agree(incoming));
         }
@@ -116,6 +117,8 @@ impl Listening {
 struct Guests<A> {
     handshaking: JoinSet<Option<Connection<A>>>,
     served: JoinSet<()>,
+    /// Held by each whose handshake is not done: with early data one is served before.
+    unproven: Arc<()>,
 }
 
 impl<A> Default for Guests<A> {
@@ -123,11 +126,16 @@ impl<A> Default for Guests<A> {
         Self {
             handshaking: JoinSet::new(),
             served: JoinSet::new(),
+            unproven: Arc::default(),
         }
     }
 }
 
 impl<A: Answer> Guests<A> {
+    fn unproven(&self) -> usize {
+        Arc::strong_count(&self.unproven) - 1
+    }
+
     fn is_empty(&self) -> bool {
         self.handshaking.is_empty() && self.served.is_empty()
     }
@@ -207,6 +215,7 @@ struct Caller<A> {
     answer: A,
     shared: Shared,
     permit: Permit,
+    unproven: Arc<()>,
 }
 
 /// A connection whose handshake is done, or will be: early data comes before.
@@ -285,7 +294,9 @@ impl<A: Answer> Caller<A> {
         begun: Instant,
     ) {
         let (open, patience) = (self.open.clone(), self.open.limits.header_timeout);
+        let unproven = self.unproven.clone();
         tokio::spawn(async move {
+            let _until_it_is_done = unproven;
             let Some((_, instruments)) = open.tls.as_ref() else {
                 return;
             };
@@ -321,7 +332,10 @@ impl<A: Answer> Connection<A> {
     async fn serve(self) {
         self.shared.instruments.transport.accepted.increment(1);
         let _counted = Counted::new(self.shared.instruments.clone());
-        let Some(mut h3) = Box::pin(self.begin()).await else {
+        // Who grants no stream to say our settings on is no client.
+        let patience = self.open.limits.header_timeout;
+        let begun = tokio::time::timeout(patience, Box::pin(self.begin())).await;
+        let Ok(Some(mut h3)) = begun else {
             return self.shared.instruments.transport.closed("malformed");
         };
         let (mut answering, turns) = (JoinSet::new(), Turns::default());
@@ -332,8 +346,9 @@ impl<A: Answer> Connection<A> {
             let accepted = tokio::select! {
                 () = &mut begun, if !draining => {
                     draining = true;
-                    // GOAWAY: nothing more is taken.
-                    let _ = h3.shutdown(0).await;
+                    // GOAWAY: nothing more is taken. It names the first request that is not answered, and h3 counts from
+                    // the last that is (RFC 9114 section 5.2).
+                    let _ = tokio::time::timeout(LOOK, h3.shutdown(1)).await;
                     continue;
                 }
                 Some(_) = answering.join_next() => continue,

@@ -43,6 +43,18 @@ struct Watch {
     piece: usize,
 }
 
+/// The last piece of an answer, which is watched for as long as it is held.
+struct Last {
+    piece: Bytes,
+    _taken: Arc<Taken>,
+}
+
+impl AsRef<[u8]> for Last {
+    fn as_ref(&self) -> &[u8] {
+        &self.piece
+    }
+}
+
 impl Streams {
     /// None yet.
     pub(super) fn new(piece: usize) -> Self {
@@ -124,8 +136,13 @@ impl http_body::Body for Watched {
         }
         ready!(watch.turn.poll(cx));
         let piece = this.rest.len().min(watch.piece);
-        let piece = this.rest.split_to(piece);
+        let mut piece = this.rest.split_to(piece);
         *lock(&watch.taken) = Some(Instant::now());
+        if this.rest.is_empty() && this.body.is_end_stream() {
+            // hyper lets go of a body that has ended, however much of it h2 still holds.
+            let _taken = watch.taken.clone();
+            piece = Bytes::from_owner(Last { piece, _taken });
+        }
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{join_all, maybe_done};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::mpsc;
 
 use super::bind::Ear;
 use super::connection::Connection;
@@ -34,20 +35,28 @@ pub(super) async fn worker<A: Answer>(
 ) {
     let quieted = Arc::new(AtomicU64::new(0));
     tokio::spawn(tidy(quieted.clone(), shared.when_quiet));
-    let accepting = ears
-        .into_iter()
-        .map(|(open, ear)| accept(open, ear, answer.clone(), shared.clone(), quieted.clone()));
+    // This worker's own. To wait for the places of all would take those that others still need for whom they let in.
+    let (here, mut gone) = mpsc::channel(1);
+    let accepting = ears.into_iter().map(|(open, ear)| {
+        let accepting = Accepting {
+            open,
+            answer: answer.clone(),
+            shared: shared.clone(),
+            quieted: quieted.clone(),
+            here: here.clone(),
+        };
+        accepting.on(ear)
+    });
     let listening = datagrams
         .into_iter()
         .map(|listening| listening.serve(answer.clone(), shared.clone()));
     let (accepting, listening) = (join_all(accepting), join_all(listening));
     futures_util::future::join(accepting, listening).await;
     let mut drain = shared.drain.clone();
-    let connections = shared.connections.clone();
-    let all = u32::try_from(shared.max_connections).unwrap_or(u32::MAX);
     drain.begun().await;
-    // Every connection gives its permit back when it ends.
-    let _ = connections.acquire_many(all).await;
+    drop(here);
+    // Nothing is ever sent: it ends when the last connection has.
+    let _ = gone.recv().await;
 }
 
 /// Calls `what` some seconds after many connections have gone quiet.
@@ -63,51 +72,60 @@ async fn tidy(quieted: Arc<AtomicU64>, what: fn()) {
     }
 }
 
-async fn accept<A: Answer>(
+/// Who accepts on a socket.
+struct Accepting<A> {
     open: Arc<Open>,
-    ear: Ear,
     answer: A,
     shared: Shared,
     quieted: Arc<AtomicU64>,
-) {
-    let listener = match Listening::on(ear) {
-        Ok(listener) => listener,
-        Err(error) => return tracing::error!(%error, "a listening socket is unusable"),
-    };
-    let mut drain = shared.drain.clone();
-    let mut begun = pin!(drain.begun());
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            // Before the drain: whom the kernel has let in already is not turned away.
-            accepted = listener.accept() => accepted,
-            () = &mut begun => return,
+    here: mpsc::Sender<()>,
+}
+
+impl<A: Answer> Accepting<A> {
+    /// Accepts until the drain begins, and whom the kernel has let in until then: nobody is turned away.
+    async fn on(self, ear: Ear) {
+        let listener = match Listening::on(ear) {
+            Ok(listener) => listener,
+            Err(error) => return tracing::error!(%error, "a listening socket is unusable"),
         };
-        match accepted {
-            Ok((stream, peer)) => {
-                // Past the cap it waits here, and those after it in the kernel's queue.
-                let permit = tokio::select! {
-                    biased;
-                    permit = Permit::wait(&open, &shared) => permit,
-                    () = &mut begun => return,
-                };
-                let Some(permit) = permit else { return };
-                let connection = Connection {
-                    addr: peer,
-                    listener: open.clone(),
-                    tls: None,
-                    answer: answer.clone(),
-                    shared: shared.clone(),
-                    quieted: quieted.clone(),
-                    _permit: permit,
-                };
-                tokio::spawn(connection.serve(stream));
+        let mut drain = self.shared.drain.clone();
+        // Once it has begun it goes on saying so.
+        let mut begun = pin!(maybe_done(drain.begun()));
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                accepted = listener.accept() => accepted,
+                () = &mut begun => return,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    // Past the cap it waits here, and those after it in the kernel's queue. Past the end too it is served.
+                    let permit = tokio::select! {
+                        biased;
+                        permit = Permit::wait(&self.open, &self.shared) => permit,
+                        () = &mut begun => None,
+                    };
+                    tokio::spawn(self.connection(peer, permit).serve(stream));
+                }
+                Err(error) if is_the_peers(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
             }
-            Err(error) if is_the_peers(&error) => {}
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
+        }
+    }
+
+    fn connection(&self, addr: SocketAddr, permit: Option<Permit>) -> Connection<A> {
+        Connection {
+            addr,
+            listener: self.open.clone(),
+            tls: None,
+            answer: self.answer.clone(),
+            shared: self.shared.clone(),
+            quieted: self.quieted.clone(),
+            _permit: permit,
+            _here: self.here.clone(),
         }
     }
 }

@@ -175,7 +175,9 @@ fn an_issuer_is_answered_where_clients_must_show_a_certificate() {
     // Nobody else gets in so.
     let client = Client::trusting([issuer.root()], &[]);
     let refused = server.ask(&client, NAMES[0]).err().unwrap();
-    assert!(refused.contains("CertificateRequired"), "{refused}");
+    // Over TLS 1.3 a client has said its request before it hears no: what it meets first is chance.
+    let met = ["CertificateRequired", "Broken pipe", "reset"];
+    assert!(met.iter().any(|error| refused.contains(error)), "{refused}");
 }
 
 /// Neither of what is kept is ever written elsewhere.

@@ -247,6 +247,20 @@ async fn a_peer_that_opens_no_window_is_told_to_go_and_then_cut() {
 }
 
 #[tokio::test]
+async fn a_peer_that_takes_a_byte_of_a_short_answer_is_told_to_go_as_well() {
+    let (storage, server) = serving("[server]\nwrite_stall = \"1s\"\nidle_timeout = \"60s\"");
+    storage.put("short.m4s", pattern(1000, 2), "v1");
+    // hyper hands all of it to h2 for a byte of window, and its body is gone.
+    let mut peer = hello(&server, &[(4, 1)]).await;
+    peer.write_all(&get(1, "/short.m4s")).await.unwrap();
+    until(&mut peer, HEADERS, 1).await;
+    let told = until(&mut peer, GOAWAY, 0);
+    tokio::time::timeout(Duration::from_secs(10), told)
+        .await
+        .expect("it is told to go");
+}
+
+#[tokio::test]
 async fn a_peer_that_takes_its_time_and_takes_is_served() {
     let (_storage, server) = serving("[server]\nwrite_stall = \"1s\"");
     let mut peer = hello(&server, &[(4, 0)]).await;

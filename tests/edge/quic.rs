@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::{Buf, Bytes};
 use caudal::app::Stopped;
 use http::HeaderMap;
+use quinn::TransportConfig;
 use quinn::crypto::rustls::QuicClientConfig;
 use tokio::task::JoinHandle;
 
@@ -50,12 +51,7 @@ impl Client {
         addr: SocketAddr,
         pair: Option<&Pair>,
     ) -> Result<Self, String> {
-        let tls = authority.client(&["h3"], pair);
-        let tls = QuicClientConfig::try_from(tls).unwrap();
-        let mut endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
-        endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(tls)));
-        let quic = endpoint.connect(addr, NAME).unwrap().await;
-        let quic = quic.map_err(|error| error.to_string())?;
+        let (endpoint, quic) = dial(authority, addr, pair, TransportConfig::default()).await?;
         Self::over(endpoint, quic).await
     }
 
@@ -103,6 +99,23 @@ impl Client {
         }
         Ok((head.status().as_u16(), head.headers().clone(), body))
     }
+}
+
+/// A connection that nothing is said on yet.
+async fn dial(
+    authority: &Authority,
+    addr: SocketAddr,
+    pair: Option<&Pair>,
+    transport: TransportConfig,
+) -> Result<(quinn::Endpoint, quinn::Connection), String> {
+    let tls = authority.client(&["h3"], pair);
+    let tls = QuicClientConfig::try_from(tls).unwrap();
+    let mut config = quinn::ClientConfig::new(Arc::new(tls));
+    config.transport_config(Arc::new(transport));
+    let mut endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
+    endpoint.set_default_client_config(config);
+    let quic = endpoint.connect(addr, NAME).unwrap().await;
+    Ok((endpoint, quic.map_err(|error| error.to_string())?))
 }
 
 #[tokio::test]
@@ -222,6 +235,60 @@ async fn a_drain_lets_a_viewer_finish() {
     assert!(body == object(), "a wrong byte");
     drop(client.sender);
     client.driver.await.unwrap();
+    assert_eq!(stopping.await.unwrap(), Stopped::Drained);
+}
+
+/// The next frame of a stream whose frames are short: its type and what it holds (RFC 9114 section 7.1).
+async fn frame(stream: &mut quinn::RecvStream) -> (u8, Vec<u8>) {
+    let mut head = [0; 2];
+    stream.read_exact(&mut head).await.unwrap();
+    assert!(head.iter().all(|byte| *byte < 64), "{head:?} is longer");
+    let mut held = vec![0; head[1].into()];
+    stream.read_exact(&mut held).await.unwrap();
+    (head[0], held)
+}
+
+#[tokio::test]
+async fn a_drain_says_which_requests_are_answered_still() {
+    let (authority, storage, server) = serving("");
+    storage.close_gate();
+    let (_endpoint, quic) = dial(
+        &authority,
+        server.addrs[1],
+        None,
+        TransportConfig::default(),
+    )
+    .await
+    .unwrap();
+    let mut control = quic.open_uni().await.unwrap();
+    // A control stream, with settings that set nothing.
+    control.write_all(&[0, 4, 0]).await.unwrap();
+    let (mut asking, mut answer) = quic.open_bi().await.unwrap();
+    // GET https, the authority and the path by their names in QPACK's static table (RFC 9204 appendix A).
+    let mut head = vec![0, 0, 0xd1, 0xd7];
+    for (name, value) in [(0x50, NAME), (0x51, "/b.m4s")] {
+        head.extend([name, value.len() as u8]);
+        head.extend(value.bytes());
+    }
+    let request = [&[1, head.len() as u8], &head[..]].concat();
+    asking.write_all(&request).await.unwrap();
+    asking.finish().unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let stopping = tokio::task::spawn_blocking(move || server.stop());
+    let mut told = loop {
+        let mut stream = quic.accept_uni().await.unwrap();
+        let mut kind = [0];
+        stream.read_exact(&mut kind).await.unwrap();
+        if kind == [0] {
+            break stream;
+        }
+    };
+    assert_eq!(frame(&mut told).await.0, 4, "settings come first");
+    // From the second request on they may be asked for elsewhere: the first, stream 0, is under way (section 5.2).
+    assert_eq!(frame(&mut told).await, (7, vec![4]));
+    storage.open_gate();
+    assert!(answer.read_to_end(1 << 20).await.unwrap().len() > 1000);
+    drop(quic);
     assert_eq!(stopping.await.unwrap(), Stopped::Drained);
 }
 
@@ -364,4 +431,35 @@ async fn a_reader_that_takes_nothing_loses_its_answer() {
     );
     // The connection is good for another.
     assert_eq!(client.get("/b.m4s").await.unwrap().0, 200);
+}
+
+#[tokio::test]
+async fn a_reader_that_takes_not_even_a_head_loses_its_answer() {
+    let (authority, _storage, server) = serving("[server]\nwrite_stall = \"1s\"\n");
+    let mut transport = TransportConfig::default();
+    // Room for settings, each stream on its own, and for part of a head.
+    transport.stream_receive_window(quinn::VarInt::from_u32(64));
+    let (endpoint, quic) = dial(&authority, server.addrs[1], None, transport)
+        .await
+        .unwrap();
+    let mut client = Client::over(endpoint, quic).await.unwrap();
+    let request = http::Request::get(format!("https://{NAME}/b.m4s"));
+    let request = request.body(()).unwrap();
+    let mut asked = client.sender.send_request(request).await.unwrap();
+    asked.finish().await.unwrap();
+    let stalled = "caudal_connections_closed_total{reason=\"write_stall\"}";
+    let all = async || server.metric(stalled).await == 1.0;
+    until("its answer is given up", all).await;
+}
+
+#[tokio::test]
+async fn who_grants_no_stream_for_settings_is_not_waited_for() {
+    let (authority, _storage, server) = serving("[server]\nheader_timeout = \"1s\"\n");
+    let mut transport = TransportConfig::default();
+    transport.max_concurrent_uni_streams(quinn::VarInt::from_u32(0));
+    let (_endpoint, quic) = dial(&authority, server.addrs[1], None, transport)
+        .await
+        .unwrap();
+    let waited = tokio::time::timeout(Duration::from_secs(10), quic.closed());
+    waited.await.expect("it is told to go");
 }

@@ -54,8 +54,18 @@ async fn timed_out(server: &Server) -> f64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_spoofed_hellos_is_answered_with_retry_and_nobody_else_is_kept_out() {
-    let more = "[server]\nworkers = 1\nheader_timeout = \"5s\"\n";
-    let (authority, _storage, server) = serving(more);
+    flooded("").await;
+}
+
+/// Who may ask with its first packet is served before its handshake is done, and is no less unproven.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_spoofed_hellos_is_no_worse_where_early_data_is_taken() {
+    flooded("early_data = true\n").await;
+}
+
+async fn flooded(of_listener: &str) {
+    let more = format!("{of_listener}[server]\nworkers = 1\nheader_timeout = \"5s\"\n");
+    let (authority, _storage, server) = serving(&more);
     let sockets = spoofed(&server, MOST_UNPROVEN + 100);
     // A client that is where it says comes in meanwhile, over either transport.
     let mut client = Client::connect(&authority, server.addrs[1], None)

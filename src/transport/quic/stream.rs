@@ -54,7 +54,10 @@ impl Asked {
         *head.status_mut() = response.status;
         *head.headers_mut() = response.headers;
         let sent = async {
-            stream.send_response(head).await.map_err(Broken::Stream)?;
+            // A window that is closed from the start would hold the body as well.
+            let sent = tokio::time::timeout(self.limits.write_stall, stream.send_response(head));
+            let sent = sent.await.map_err(|_| Broken::Stalled)?;
+            sent.map_err(Broken::Stream)?;
             send(&mut stream, &mut body, &mut turn, &self.limits).await
         };
         match sent.await {
