@@ -3,6 +3,7 @@
 
 mod access_instruments;
 mod access_log;
+mod descriptions;
 mod instruments;
 mod playback_instruments;
 mod request_instruments;
