@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use metrics::Counter;
 use metrics_exporter_prometheus::PrometheusRecorder;
 
-use super::instruments::{counter, gauge};
+use super::handles::{counter, gauge};
 use super::request_instruments::Word;
 
 /// Room for every outcome: granted, and every refusal.

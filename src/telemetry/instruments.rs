@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use metrics::{Counter, Gauge, Histogram, Key, Label, Metadata, Recorder};
+use metrics::{Counter, Gauge, Histogram};
 use metrics_exporter_prometheus::{
     Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 
 use super::descriptions::describe;
+use super::handles::{counter, gauge, histogram};
 use super::playback_instruments;
 use super::tls_instruments::{certificate_ends, certificate_gone, certificate_order};
 use super::{
@@ -279,40 +280,6 @@ impl std::fmt::Debug for StorageInstruments {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "StorageInstruments({})", self.storage)
     }
-}
-
-const METADATA: Metadata<'static> = Metadata::new("caudal", metrics::Level::INFO, None);
-
-fn key(name: &'static str, labels: &[(&'static str, String)]) -> Key {
-    let labels: Vec<Label> = labels
-        .iter()
-        .map(|(k, v)| Label::new(*k, v.clone()))
-        .collect();
-    Key::from_parts(name, labels)
-}
-
-pub(super) fn counter(
-    r: &PrometheusRecorder,
-    name: &'static str,
-    labels: &[(&'static str, String)],
-) -> Counter {
-    r.register_counter(&key(name, labels), &METADATA)
-}
-
-pub(super) fn gauge(
-    r: &PrometheusRecorder,
-    name: &'static str,
-    labels: &[(&'static str, String)],
-) -> Gauge {
-    r.register_gauge(&key(name, labels), &METADATA)
-}
-
-pub(super) fn histogram(
-    r: &PrometheusRecorder,
-    name: &'static str,
-    labels: &[(&'static str, String)],
-) -> Histogram {
-    r.register_histogram(&key(name, labels), &METADATA)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 mod access_instruments;
 mod access_log;
 mod descriptions;
+mod handles;
 mod instruments;
 mod playback_instruments;
 mod request_instruments;

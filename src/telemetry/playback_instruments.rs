@@ -5,7 +5,7 @@ use std::time::Duration;
 use metrics::{Counter, Histogram};
 use metrics_exporter_prometheus::PrometheusRecorder;
 
-use super::instruments::{counter, histogram};
+use super::handles::{counter, histogram};
 
 const STARTUP: &str = "caudal_cmcd_startup_seconds";
 const BUFFER: &str = "caudal_cmcd_buffer_seconds";

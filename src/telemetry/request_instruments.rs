@@ -8,7 +8,7 @@ use std::time::Duration;
 use metrics::{Counter, Histogram};
 use metrics_exporter_prometheus::PrometheusRecorder;
 
-use super::instruments::{counter, gauge, histogram};
+use super::handles::{counter, gauge, histogram};
 use super::{Level, PlaybackInstruments, Tally};
 
 /// Most words a label may have here. A table of handles is indexed by the words' places.

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use metrics::{Counter, Gauge, Histogram};
 use metrics_exporter_prometheus::PrometheusRecorder;
 
-use super::instruments::{counter, gauge, histogram};
+use super::handles::{counter, gauge, histogram};
 
 /// Handshakes of one listener.
 pub struct HandshakeInstruments {

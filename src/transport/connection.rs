@@ -26,15 +26,13 @@ use super::busy::Busy;
 use super::exchange::{Bounds, exchange};
 use super::guard::{Guarded, Protocol};
 use super::introduction::introduced;
-use super::permit::Permit;
+use super::permit::{Counted, Permit};
 use super::rest::Resting;
-use super::socket::Socket;
+use super::socket::{Socket, Stream};
 use super::streams::{Streams, Watched};
-use super::tcp::Stream;
 use super::urgency::{PRIORITY, Urgency};
 use super::{Limits, Open, Shared, sendfile};
 use crate::exchange::{Answer, Peer, Secured};
-use crate::telemetry::Instruments;
 
 /// HTTP/2 streams of one connection.
 const H2_STREAMS: u32 = 64;
@@ -318,22 +316,6 @@ where
     connection.await
 }
 
-/// A connection that is open; it is no more when this is dropped, by a panic too.
-pub(super) struct Counted(Arc<Instruments>);
-
-impl Counted {
-    pub(super) fn new(instruments: Arc<Instruments>) -> Self {
-        instruments.transport.open.up();
-        Self(instruments)
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.transport.open.down();
-    }
-}
-
 /// Nagle's algorithm would hold a response's tail back; the kernel notices peers that vanished.
 fn prepare(stream: &TcpStream) {
     let _ = stream.set_nodelay(true);
@@ -391,6 +373,7 @@ mod tests {
     use super::super::rest::SOON;
     use super::*;
     use crate::exchange::{Body, Request, Response};
+    use crate::telemetry::Instruments;
 
     #[derive(Clone)]
     struct Nothing;

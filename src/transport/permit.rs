@@ -1,8 +1,11 @@
-//! A connection's place under the caps.
+//! A connection's place under the caps, and in the count of those that are open.
+
+use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Open, Shared};
+use crate::telemetry::Instruments;
 
 /// A place among the connections of its listener, where that has a cap of its own, and among all. Given back when dropped.
 pub(super) struct Permit {
@@ -36,5 +39,21 @@ impl Permit {
             _of_listener: of_listener,
             _of_all: of_all,
         })
+    }
+}
+
+/// A connection that is open; it is no more when this is dropped, by a panic too.
+pub(super) struct Counted(Arc<Instruments>);
+
+impl Counted {
+    pub(super) fn new(instruments: Arc<Instruments>) -> Self {
+        instruments.transport.open.up();
+        Self(instruments)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.transport.open.down();
     }
 }

@@ -13,10 +13,9 @@ use bytes::Bytes;
 use quinn::{Endpoint, Incoming, ServerConfig, TransportConfig, VarInt};
 use tokio::task::JoinSet;
 
-use super::connection::Counted;
 use super::drain::Draining;
 use super::inherit::Departure;
-use super::permit::Permit;
+use super::permit::{Counted, Permit};
 use super::turns::Turns;
 use super::{Limits, Listener, Open, Shared};
 use crate::exchange::{Answer, Peer, Secured};

@@ -1,4 +1,4 @@
-//! A viewer's socket: plain, or with TLS.
+//! A viewer's socket: as it came, then plain or with TLS.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -9,6 +9,12 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 
 use super::sendfile;
+
+/// A connection as it came.
+pub(super) enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
 
 /// A viewer's socket.
 #[derive(Debug)]

@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::{join_all, maybe_done};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::mpsc;
 
 use super::bind::Ear;
 use super::connection::Connection;
 use super::permit::Permit;
+use super::socket::Stream;
 use super::{Open, Shared, quic};
 use crate::exchange::Answer;
 
@@ -134,12 +135,6 @@ impl<A: Answer> Accepting<A> {
 enum Listening {
     Tcp(TcpListener),
     Unix(UnixListener),
-}
-
-/// A connection as it came.
-pub(super) enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
 }
 
 /// Who comes by a path is of this machine.
