@@ -18,6 +18,7 @@ WORKFLOWS = sorted(pathlib.Path(".github/workflows").glob("*.yml"))
 # What a job may ask for beyond reading the code, and who does. Whatever is not here is refused.
 GRANTED = {
     ("release.yml", "image"): {"id-token": "write"},
+    ("release.yml", "transcode"): {"id-token": "write"},
     ("release.yml", "publish"): {"actions": "read", "attestations": "write", "contents": "write", "id-token": "write"},
     ("deploy.yml", "plan"): {"id-token": "write"},
     ("deploy.yml", "apply"): {"id-token": "write"},
