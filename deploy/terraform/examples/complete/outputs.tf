@@ -32,6 +32,8 @@ output "kubernetes_env" {
     region=${var.region}
     target_group_arn=${module.ingress.target_group_arn}
     vpc_cidr=${var.cidr}
+    origin_lock_a=${module.secrets.names.origin_lock["a"]}
+    origin_lock_b=${module.secrets.names.origin_lock["b"]}
   EOT
 }
 
