@@ -1,8 +1,12 @@
-"""One line a check, and where tools are."""
+"""One line a check, and where tools and the binary are. For every part whose check is written in Python."""
 
 import os
 import pathlib
 import subprocess
+import sys
+
+# The folder of the script that was started: a part of deploy.
+PART = pathlib.Path(sys.argv[0]).resolve().parent.name
 
 
 class Report:
@@ -41,7 +45,18 @@ class Report:
 
 def tools(path):
     """A tool that tools.sh of this part has installed."""
-    tool = pathlib.Path(os.environ.get("TEST_TOOLS", ".tools")) / "deploy/workflows" / path
+    tool = pathlib.Path(os.environ.get("TEST_TOOLS", ".tools")) / "deploy" / PART / path
     if not tool.exists():
-        raise SystemExit(f"{tool} is missing: run deploy/check/workflows/tools.sh")
+        raise SystemExit(f"{tool} is missing: run deploy/check/{PART}/tools.sh")
     return tool.absolute()
+
+
+def caudal():
+    """The binary to run."""
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", "target"))
+    named = os.environ.get("CAUDAL")
+    places = [pathlib.Path(named)] if named else [target / "release/caudal", target / "debug/caudal"]
+    for place in places:
+        if place.exists():
+            return place.absolute()
+    raise SystemExit(f"there is no caudal at {' or '.join(map(str, places))}: cargo build --release, or set CAUDAL")
