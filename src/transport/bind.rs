@@ -40,7 +40,7 @@ pub(super) struct Binder<'a> {
     pub(super) own: Vec<Own>,
     /// With the ports the system chose.
     pub(super) addrs: Vec<SocketAddr>,
-    /// Ports that listeners have over IPv4 by an address of their own: "[::]" leaves IPv4 to them.
+    /// Ports that listeners have over IPv4 by an address of their own: `[::]` leaves IPv4 to them.
     over_ipv4: Vec<u16>,
     inherited: &'a mut Inherited,
 }
@@ -154,7 +154,7 @@ impl Own {
 enum Families {
     /// IPv6 alone.
     Own,
-    /// IPv4 too, at "[::]".
+    /// IPv4 too, at `[::]`.
     Both,
 }
 
