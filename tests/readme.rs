@@ -45,11 +45,29 @@ fn every_file_and_make_target_it_names_is_there() {
             .skip(1)
             .filter_map(|rest| rest.split(')').next())
         {
-            let is_here =
-                link.contains("://") || Path::new(env!("CARGO_MANIFEST_DIR")).join(link).exists();
+            let is_here = link.contains("://") || is_here(link);
             assert!(is_here, "{document} links to {link}, which is not there");
         }
     }
+}
+
+/// Whether there is such a file and, after a `#`, such a heading in it.
+fn is_here(link: &str) -> bool {
+    let (file, place) = link.split_once('#').unwrap_or((link, ""));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    if place.is_empty() {
+        return path.exists();
+    }
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let headings = text.lines().filter_map(|line| line.strip_prefix("## "));
+    let mut anchors = headings.map(|heading| heading.to_lowercase().replace(' ', "-"));
+    anchors.any(|anchor| anchor == place)
+}
+
+#[test]
+fn links_into_a_file_lead_to_its_headings() {
+    assert!(is_here("README.md#figures") && is_here("README.md"));
+    assert!(!is_here("README.md#no-such-place") && !is_here("NOTHING.md#figures"));
 }
 
 /// The targets of every `make X`, at a line's begin, after a prompt or in backticks.
